@@ -1,0 +1,44 @@
+#include "fxq/base/host_tensor.h"
+
+#include <cstring>
+#include <new>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace fxq {
+namespace {
+
+constexpr std::align_val_t kAlignment{64};
+
+std::shared_ptr<std::byte> allocate(size_t size) {
+  const size_t padded = size == 0 ? 1 : size;
+  auto* bytes = static_cast<std::byte*>(::operator new(padded, kAlignment));
+  std::memset(bytes, 0, padded);
+  return {bytes, [](std::byte* p) { ::operator delete(p, kAlignment); }};
+}
+
+}  // namespace
+
+HostTensor::HostTensor(DType dtype, std::vector<int64_t> dims)
+    : dtype_(dtype), dims_(std::move(dims)) {
+  std::shared_ptr<std::byte> storage = allocate(byte_size());
+  bytes_ = storage.get();
+  owner_ = std::move(storage);
+}
+
+HostTensor::HostTensor(DType dtype, std::vector<int64_t> dims, std::byte* bytes,
+                       std::shared_ptr<const void> owner)
+    : dtype_(dtype), dims_(std::move(dims)), bytes_(bytes), owner_(std::move(owner)) {}
+
+int64_t HostTensor::numel() const {
+  int64_t count = 1;
+  for (int64_t dim : dims_) count *= dim;
+  return count;
+}
+
+std::string HostTensor::describe() const {
+  return absl::StrCat(dtype_name(dtype_), "[", absl::StrJoin(dims_, ","), "]");
+}
+
+}  // namespace fxq

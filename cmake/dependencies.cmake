@@ -1,0 +1,20 @@
+# Everything comes from Debian 12 by apt; ./dev setup installs it. System headers raise no warnings.
+find_package(Threads REQUIRED)
+find_package(absl REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(dnnl REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(Protobuf REQUIRED)  # before ONNX, which needs its targets
+find_package(ONNX REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(GVC REQUIRED IMPORTED_TARGET libgvc)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+add_library(graphviz ALIAS PkgConfig::GVC)
+add_library(xxhash ALIAS PkgConfig::XXHASH)
+
+# LibTorch as one imported target, "fxq_torch": headers as system headers, CPU libraries only.
+include(cmake/torch.cmake)

@@ -1,0 +1,34 @@
+# Language level, warnings, sanitizers, ccache, and the link "fxq -> source root" that makes
+# #include "fxq/graph/graph.h" mean the same in the tree and when installed.
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_CXX_FLAGS_RELEASE "-O2")
+
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/include)
+file(CREATE_LINK ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/include/fxq SYMBOLIC)
+
+find_program(FXQ_CCACHE ccache)
+if(FXQ_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${FXQ_CCACHE})
+endif()
+
+add_library(fxq_flags INTERFACE)
+target_compile_features(fxq_flags INTERFACE cxx_std_17)
+target_include_directories(fxq_flags INTERFACE ${CMAKE_BINARY_DIR}/include)
+# -ffp-contract=off: the order of float operations is part of the definition of every kernel.
+target_compile_options(fxq_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers -ffp-contract=off)
+if(FXQ_WERROR)
+  target_compile_options(fxq_flags INTERFACE -Werror)
+endif()
+if(FXQ_SANITIZE)
+  target_compile_options(fxq_flags INTERFACE -fsanitize=${FXQ_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(fxq_flags INTERFACE -fsanitize=${FXQ_SANITIZE})
+endif()
