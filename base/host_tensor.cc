@@ -3,8 +3,7 @@
 #include <cstring>
 #include <new>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "fmt/ranges.h"
 
 namespace fxq {
 namespace {
@@ -38,7 +37,7 @@ int64_t HostTensor::numel() const {
 }
 
 std::string HostTensor::describe() const {
-  return absl::StrCat(dtype_name(dtype_), "[", absl::StrJoin(dims_, ","), "]");
+  return fmt::format("{}[{}]", dtype_name(dtype_), fmt::join(dims_, ","));
 }
 
 }  // namespace fxq

@@ -24,7 +24,7 @@ add_library(fxq_flags INTERFACE)
 target_compile_features(fxq_flags INTERFACE cxx_std_17)
 target_include_directories(fxq_flags INTERFACE ${CMAKE_BINARY_DIR}/include)
 # -ffp-contract=off: the order of float operations is part of the definition of every kernel.
-target_compile_options(fxq_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers -ffp-contract=off)
+target_compile_options(fxq_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -ffp-contract=off)
 if(FXQ_WERROR)
   target_compile_options(fxq_flags INTERFACE -Werror)
 endif()
