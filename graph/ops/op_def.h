@@ -1,0 +1,65 @@
+// The op table: every fact about an op that any layer needs, declared once in ops.def.
+// This header holds the facts that need no LibTorch and no kernel; the runtime and the exporter
+// include ops.def themselves and give the KERNEL and ONNX cells their meaning.
+// The table is immutable and lives as long as the process.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "absl/types/span.h"
+
+namespace fxq {
+
+enum class OpId : uint16_t {
+  kNone,
+#define OP(id, ...) k##id,
+#include "fxq/graph/ops/ops.def"
+#undef OP
+};
+
+// How an op's output gets its quantization parameters.
+enum class Rule : uint8_t {
+  kFloatOnly,    // runs in float; nothing is observed
+  kWeighted,     // has a quantized weight and an int32 bias; output observed
+  kObserved,     // output observed
+  kSharesInput,  // output has operand 0's scale, zero point and integers
+  kSharesAll,    // all operands and the output have one scale
+  kDerived,      // output scale computed from operand 0's and a constant
+  kNotTensor,    // sizes, list and tuple plumbing
+};
+
+// Activation dtypes that a march runs an op in; bits.
+enum QBits : uint8_t { kQNone = 0, kQ8 = 1, kQ16 = 2 };
+
+struct OpDef {
+  OpId id = OpId::kNone;
+  std::string_view name;                       // "conv2d": text form, CLI, reports
+  std::vector<std::string_view> overloads;     // "aten::conv2d"; the first is the canonical schema
+  std::vector<std::string_view> module_types;  // "Conv2d": classes of torch.nn
+  std::string_view schema;                     // full schema text, for fxq's own ops only
+  std::vector<std::string_view> params;        // schema arguments that are parameters or buffers
+  bool commutes = false;                       // operands 0 and 1 may be swapped
+  bool is_activation = false;                  // may end a fused op
+  bool non_negative = false;                   // the result is never below zero
+  bool keeps_sign = false;                     // the result is non-negative if operand 0 is
+  Rule rule = Rule::kFloatOnly;
+  std::string_view weight, bias;  // Weighted only: names of schema arguments
+  int channel_axis = 0;           // Weighted only: output-channel axis of the weight
+  uint8_t bernoulli2 = kQNone;
+  uint8_t bayes = kQNone;
+  std::string_view kernel;  // int8 kernel family, "" if there is none
+  std::string_view onnx;    // ONNX operator or lowering, "" if there is none
+};
+
+const OpDef& op_def(OpId id);                      // kNone gives an empty, float-only row
+absl::Span<const OpDef> op_table();                // all rows, in ops.def's order
+OpId op_from_name(std::string_view name);          // "conv2d"; kNone if there is none
+OpId op_from_overload(std::string_view overload);  // "aten::add.Tensor"
+OpId op_from_module_type(
+    std::string_view class_name);  // "torch.nn.modules.conv.Conv2d" or "Conv2d"
+
+inline bool is_weighted(OpId id) { return op_def(id).rule == Rule::kWeighted; }
+
+}  // namespace fxq
