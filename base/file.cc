@@ -1,15 +1,14 @@
-// write: create path.<pid>.<n>.tmp -> write all -> fsync -> rename to path.
+// path -> path.<pid>-<n>.tmp: create exclusively, write, fsync, rename to path, fsync the folder.
 #include "fxq/base/file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
+#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
 #include "fmt/format.h"
 #include "fxq/base/mapped_file.h"
@@ -18,67 +17,102 @@
 namespace fxq {
 namespace {
 
-absl::Status write_error(const std::string& path, int error) {
+absl::Status write_error(const std::string& path, std::string_view what) {
+  const int error = errno;
   return absl::Status(absl::ErrnoToStatusCode(error),
-                      fmt::format("cannot write {}: {}", path, std::strerror(error)));
+                      fmt::format("cannot {} {}: {}", what, path, std::strerror(error)));
 }
 
-int write_all(int file, std::string_view bytes) {
-  constexpr size_t kLargestWrite = size_t{1} << 30;
+absl::Status write_all(int file, const std::string& path, std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t count = ::write(file, bytes.data(), std::min(bytes.size(), kLargestWrite));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno;
-    bytes.remove_prefix(static_cast<size_t>(count));
+    const ssize_t written = ::write(file, bytes.data(), bytes.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return write_error(path, "write");
+    }
+    bytes.remove_prefix(static_cast<size_t>(written));
   }
-  return 0;
+  return absl::OkStatus();
 }
 
-// Beside the target, so that the rename stays on one file system. open(2) applies the umask, which
-// mkstemp does not.
-std::string temporary_name(const std::string& path) {
-  static std::atomic<int> counter{0};
-  return fmt::format("{}.{}.{}.tmp", path, ::getpid(), counter++);
-}
-
-int fill_and_close(int file, absl::Span<const std::string_view> pieces) {
-  int error = 0;
+absl::Status write_pieces(int file, const std::string& path,
+                          absl::Span<const std::string_view> pieces) {
   for (std::string_view piece : pieces) {
-    if (error == 0) error = write_all(file, piece);
+    FXQ_RETURN_IF_ERROR(write_all(file, path, piece));
   }
-  if (error == 0 && ::fsync(file) != 0) error = errno;
-  if (::close(file) != 0 && error == 0) error = errno;
-  return error;
+  return absl::OkStatus();
+}
+
+absl::Status write_directly(const std::string& path, absl::Span<const std::string_view> pieces) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (file < 0) return write_error(path, "write");
+  absl::Status status = write_pieces(file, path, pieces);
+  if (::close(file) != 0 && status.ok()) status = write_error(path, "write");
+  return status;
+}
+
+// The file that `path` means once links are followed; `path` itself if there is none yet.
+std::string resolved(const std::string& path) {
+  char* real = ::realpath(path.c_str(), nullptr);
+  if (real == nullptr) return path;
+  std::string result = real;
+  std::free(real);
+  return result;
+}
+
+void sync_folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int file = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0) return;
+  // Some file systems cannot sync a folder; the content itself is safe already.
+  static_cast<void>(::fsync(file));
+  ::close(file);
+}
+
+absl::Status replace_file(const std::string& path, absl::Span<const std::string_view> pieces) {
+  static std::atomic<int> counter{0};
+  const std::string temporary = fmt::format("{}.{}-{}.tmp", path, ::getpid(), counter++);
+  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file < 0) return write_error(path, "create");
+  absl::Status status = write_pieces(file, path, pieces);
+  if (status.ok() && ::fsync(file) != 0) status = write_error(path, "write");
+  if (::close(file) != 0 && status.ok()) status = write_error(path, "write");
+  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    status = write_error(path, "create");
+  }
+  if (!status.ok()) {
+    ::unlink(temporary.c_str());
+    return status;
+  }
+  sync_folder_of(path);
+  return status;
 }
 
 }  // namespace
 
 absl::StatusOr<std::string> read_file(const std::string& path) {
-  FXQ_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, MappedFile::open(path));
+  FXQ_ASSIGN_OR_RETURN(auto file, MappedFile::open(path));
   return std::string(file->text());
+}
+
+absl::Status write_file_atomically(const std::string& path, std::string_view content) {
+  return write_file_atomically(path, absl::Span<const std::string_view>(&content, 1));
 }
 
 absl::Status write_file_atomically(const std::string& path,
                                    absl::Span<const std::string_view> pieces) {
-  // Renaming over a folder fails late and over a device (/dev/stdout) would replace it.
-  std::error_code ignored;
-  const std::filesystem::file_status target = std::filesystem::status(path, ignored);
-  if (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target)) {
-    return absl::InvalidArgumentError(
-        fmt::format("cannot write {}: it exists and is not an ordinary file", path));
+  const std::string target = resolved(path);
+  struct stat info {};
+  if (::stat(target.c_str(), &info) == 0) {
+    if (S_ISDIR(info.st_mode)) {
+      return absl::InvalidArgumentError(
+          fmt::format("cannot write {}: it is a folder, the name of a file is needed", path));
+    }
+    if (!S_ISREG(info.st_mode)) return write_directly(target, pieces);
+    if (::access(target.c_str(), W_OK) != 0) return write_error(path, "write");
   }
-  const std::string temporary = temporary_name(path);
-  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (file < 0) return write_error(path, errno);
-  int error = fill_and_close(file, pieces);
-  if (error == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
-  if (error == 0) return absl::OkStatus();
-  ::unlink(temporary.c_str());
-  return write_error(path, error);
-}
-
-absl::Status write_file_atomically(const std::string& path, std::string_view bytes) {
-  return write_file_atomically(path, absl::MakeConstSpan(&bytes, 1));
+  return replace_file(target, pieces);
 }
 
 }  // namespace fxq

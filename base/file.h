@@ -1,6 +1,6 @@
-// Whole files, read and written in one call. A write is atomic: a temporary file beside the target
-// is filled, synced and renamed over it, so that a failure leaves the old file (or none) and never
-// half of a new one. Errors name the path and the reason.
+// Whole files in, whole files out. Reading gives the bytes; writing is all or nothing: a file
+// appears under its name only when it is complete and on disk, and a failure leaves what was there
+// before. Every error names the path and the system's reason.
 #pragma once
 
 #include <string>
@@ -14,9 +14,11 @@ namespace fxq {
 
 absl::StatusOr<std::string> read_file(const std::string& path);
 
-// The file becomes `pieces`, one after the other. The folder must exist.
+// Temporary file beside the target, fsync, rename. Links are followed. A target that is a device or
+// a pipe (/dev/stdout) is written directly.
+absl::Status write_file_atomically(const std::string& path, std::string_view content);
+// The same for content in pieces, written one after the other.
 absl::Status write_file_atomically(const std::string& path,
                                    absl::Span<const std::string_view> pieces);
-absl::Status write_file_atomically(const std::string& path, std::string_view bytes);
 
 }  // namespace fxq
