@@ -4,7 +4,6 @@
 // Results must not depend on the number of slices or threads.
 #pragma once
 
-#include <any>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -48,6 +47,7 @@ struct StepBuffers {
 };
 
 // A step runs phase by phase; within a phase its slices run in any order, on any worker, at once.
+// run_slice does not throw. Steps all of whose outputs are empty are never bound.
 class BoundStep {
  public:
   virtual ~BoundStep() = default;
@@ -60,12 +60,17 @@ class BoundStep {
 
 // Constants in the layout that a kernel wants, made once per Executor and shared by all signatures.
 // Thread-safe. `key` names step, constant and layout.
+struct PackedConstant {
+  std::shared_ptr<const void> data;
+  size_t bytes = 0;
+};
+
 class PackedCache {
  public:
   virtual ~PackedCache() = default;
-  using Make = std::function<absl::StatusOr<std::shared_ptr<const void>>()>;
-  virtual absl::StatusOr<std::shared_ptr<const void>> get(const std::string& key,
-                                                          const Make& make) = 0;
+  using Make = std::function<absl::StatusOr<PackedConstant>()>;
+  // `make` must not call get.
+  virtual absl::StatusOr<PackedConstant> get(const std::string& key, const Make& make) = 0;
 };
 
 struct BindContext {
