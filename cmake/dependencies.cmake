@@ -6,7 +6,8 @@ find_package(nlohmann_json REQUIRED)
 # Debian's dnnl-config.cmake insists on OpenCL, which the CPU engine does not need.
 find_library(FXQ_DNNL dnnl REQUIRED)
 add_library(DNNL::dnnl UNKNOWN IMPORTED)
-set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${FXQ_DNNL})
+# gomp is oneDNN's own thread library: the runtime tells it to use one thread.
+set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${FXQ_DNNL} INTERFACE_LINK_LIBRARIES gomp)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)
