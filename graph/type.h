@@ -10,18 +10,9 @@
 #include <vector>
 
 #include "fxq/base/dtype.h"
+#include "fxq/base/qparams.h"
 
 namespace fxq {
-
-// value = (integer - zero_point) * scale
-struct QParams {
-  float scale = 1.0F;
-  int zero_point = 0;
-  friend bool operator==(const QParams& a, const QParams& b) {
-    return a.scale == b.scale && a.zero_point == b.zero_point;
-  }
-  friend bool operator!=(const QParams& a, const QParams& b) { return !(a == b); }
-};
 
 // One dimension: a size, a symbol ("N": equal symbols are equal sizes), or unknown.
 struct Dim {

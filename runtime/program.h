@@ -15,6 +15,7 @@
 #include "fxq/base/artifact.h"
 #include "fxq/base/dtype.h"
 #include "fxq/base/host_tensor.h"
+#include "fxq/base/qparams.h"
 
 namespace fxq {
 
@@ -24,11 +25,6 @@ inline constexpr ValueId kNoValue = -1;  // an optional input that is absent
 // Tensors live in buffers; the other kinds are registers whose contents depend on shapes only: they
 // are computed while a signature is prepared, never while it runs.
 enum class ValueKind : uint8_t { kTensor, kInt, kFloat, kBool, kInts };
-
-struct QParams {
-  double scale = 1.0;
-  int64_t zero_point = 0;
-};
 
 struct Value {
   std::string name;  // the graph node's name
