@@ -3,15 +3,13 @@
 
 namespace fxq {
 
-namespace kernels {
-#define KERNEL(name, version) Kernel name##_kernel();
+#define KERNEL(family, version) Kernel kernel_##family();
 #include "fxq/runtime/kernels/kernels.def"
 #undef KERNEL
-}  // namespace kernels
 
 const std::vector<KernelRow>& kernel_table() {
-  static const std::vector<KernelRow>* const table = new std::vector<KernelRow>{
-#define KERNEL(name, version) {#name, version, kernels::name##_kernel()},
+  static const auto* const table = new std::vector<KernelRow>{
+#define KERNEL(family, version) {#family, version, kernel_##family()},
 #include "fxq/runtime/kernels/kernels.def"
 #undef KERNEL
   };

@@ -39,7 +39,7 @@ using Attr =
     std::variant<bool, int64_t, double, std::string, std::vector<int64_t>, std::vector<double>>;
 
 struct Step {
-  std::string kernel;  // a row of kernel_table.h, or "aten" (KernelProvider)
+  std::string kernel;  // a family of kernels/kernels.def, or "aten" (KernelProvider)
   int version = 1;     // of the kernel's contract
   std::string name;    // the graph node's name
   std::vector<ValueId> inputs;
