@@ -1,0 +1,27 @@
+// The small passes that fit in a page each, one per .cc file of the same name.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "fxq/graph/graph_module.h"
+
+namespace fxq {
+
+// Removes calls and get_attrs that nobody uses and whose removal nobody can notice (is_impure);
+// placeholders stay. Modules and tensors that no node names any more go too.
+absl::StatusOr<bool> dce(GraphModule& gm);
+
+// Removes ops that do nothing at inference: identity, contiguous, detach, clone, dropout in eval.
+// What writes into its operand, or is written into, keeps its clone.
+absl::StatusOr<bool> remove_identity(GraphModule& gm);
+
+// Merges calls that are sure to compute the same value: pure, same callee, same arguments.
+absl::StatusOr<bool> cse(GraphModule& gm);
+
+// Computes pure calls whose inputs are all get_attrs of buffers or constants.
+absl::StatusOr<bool> constant_fold(GraphModule& gm);
+
+// F.conv2d(x, self.w) -> a module of its own at a new path: functional ops with parameters of the
+// op table whose parameters are get_attrs become OpModules.
+absl::StatusOr<bool> modularize(GraphModule& gm);
+
+}  // namespace fxq
