@@ -1,6 +1,7 @@
 // libjpeg, set up as Pillow sets it up (slow integer IDCT, smooth upsampling). CMYK and YCCK
 // pictures follow Adobe's habit of storing 255 - ink:  R = clip(K' - (255 - C') * K' / 255), as
 // Pillow computes.
+
 // jpeglib.h needs FILE and size_t before it.
 // clang-format off
 #include <cstdio>
