@@ -1,12 +1,23 @@
-// The two macros that every function returning absl::Status needs, and nothing else.
+// The two macros that every function returning absl::Status needs, and its message as standard text.
 //   FXQ_RETURN_IF_ERROR(expression);
 //   FXQ_ASSIGN_OR_RETURN(auto value, status_or_expression);
 #pragma once
 
+#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+
+namespace fxq {
+
+// absl::string_view is a type of its own in some builds of Abseil, unknown to fmt. Valid as long as
+// the status.
+inline std::string_view message_of(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
+}
+
+}  // namespace fxq
 
 #define FXQ_RETURN_IF_ERROR(expression)            \
   do {                                             \

@@ -5,7 +5,6 @@
 // Attributes keep their types: a float that happens to be whole is written 1.0, never 1.
 #include <cmath>
 
-#include "absl/strings/match.h"
 #include "fmt/format.h"
 #include "fxq/base/status.h"
 #include "fxq/runtime/program.h"
@@ -94,7 +93,7 @@ Value read_value(const Json& json) {
   }
   if (json.contains("rank")) value.rank = json["rank"].get<int>();
   if (json.contains("scale")) {
-    value.qparams = QParams{json["scale"].get<double>(), json.at("zero_point").get<int64_t>()};
+    value.qparams = QParams{json["scale"].get<float>(), json.at("zero_point").get<int>()};
   }
   if (json.contains("constant")) value.constant = json["constant"].get<std::string>();
   return value;
@@ -191,7 +190,7 @@ absl::StatusOr<Program> Program::from_artifact(const Artifact& artifact) {
     return absl::InvalidArgumentError(fmt::format("the program cannot be read: {}", error.what()));
   }
   for (const auto& [name, tensor] : artifact.tensors) {
-    if (absl::StartsWith(name, kTensorPrefix)) {
+    if (name.compare(0, kTensorPrefix.size(), kTensorPrefix) == 0) {
       program.constants.emplace(name.substr(kTensorPrefix.size()), tensor);
     }
   }

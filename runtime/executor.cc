@@ -1,0 +1,321 @@
+// A run: find the signature of the inputs' shapes (or bind it), take a free context of it (or make
+// one), run, give the context back.
+#include "fxq/runtime/executor.h"
+
+#include <chrono>
+#include <list>
+#include <mutex>
+
+#include "absl/strings/str_join.h"
+#include "fmt/format.h"
+#include "fmt/ranges.h"
+#include "fxq/base/safetensors.h"
+#include "fxq/base/status.h"
+#include "fxq/runtime/packed_cache.h"
+#include "fxq/runtime/run_context.h"
+#include "fxq/runtime/signature.h"
+#include "fxq/runtime/thread_pool.h"
+
+namespace fxq {
+namespace {
+
+// A bound signature and its contexts that are not in use.
+struct Entry {
+  std::unique_ptr<Signature> signature;
+  std::mutex mutex;
+  std::vector<std::unique_ptr<RunContext>> idle;
+};
+
+HostTensor output_tensor(const Desc& desc) {
+  switch (desc.kind) {
+    case ValueKind::kTensor:
+      return HostTensor(desc.dtype, desc.dims);
+    case ValueKind::kFloat:
+      return HostTensor(DType::kF64, {});
+    case ValueKind::kBool:
+      return HostTensor(DType::kBool, {});
+    case ValueKind::kInt:
+      return HostTensor(DType::kI64, {});
+    case ValueKind::kInts:
+      break;
+  }
+  const auto& list = std::get<std::vector<int64_t>>(desc.scalar);
+  return HostTensor(DType::kI64, {static_cast<int64_t>(list.size())});
+}
+
+class TapObserver final : public StepObserver {
+ public:
+  TapObserver(const Program& program, const Signature& signature, const RunContext& context,
+              const Executor::Tap& tap)
+      : program_(program), signature_(signature), context_(context), tap_(tap) {}
+
+  void before(int call) override { show_skipped(signature_.calls[call].step); }
+  void after(int call) override {
+    show(signature_.calls[call].outputs);
+    next_step_ = signature_.calls[call].step + 1;
+  }
+  void finish() { show_skipped(static_cast<int>(program_.steps.size())); }
+
+ private:
+  // Aliases and empty tensors have no call of their own.
+  void show_skipped(int end) {
+    for (; next_step_ < end; ++next_step_) show(program_.steps[next_step_].outputs);
+  }
+
+  void show(const std::vector<ValueId>& values) {
+    for (ValueId id : values) {
+      if (signature_.descs[id].kind != ValueKind::kTensor) continue;
+      tap_(program_.values[id], context_.plain_copy(id));
+    }
+  }
+
+  const Program& program_;
+  const Signature& signature_;
+  const RunContext& context_;
+  const Executor::Tap& tap_;
+  int next_step_ = 0;
+};
+
+class TimeObserver final : public StepObserver {
+ public:
+  explicit TimeObserver(size_t calls) : seconds(calls, 0.0) {}
+  void before(int) override { start_ = std::chrono::steady_clock::now(); }
+  void after(int call) override {
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start_;
+    seconds[call] = time.count();
+  }
+
+  std::vector<double> seconds;
+
+ private:
+  std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace
+
+struct Executor::State {
+  State(Program program_in, const ExecutorOptions& options_in)
+      : program(std::move(program_in)), options(options_in), pool(options_in.threads) {}
+
+  const Program program;
+  const ExecutorOptions options;
+  ResolvedKernels kernels;
+  ExecutorPackedCache packed;
+  ThreadPool pool;
+
+  std::mutex binding;                         // one signature is bound at a time
+  mutable std::mutex mutex;                   // of what follows
+  std::list<std::shared_ptr<Entry>> entries;  // most recently used first
+  std::vector<StepProfile> profile;           // of every step
+
+  template <typename SameShapes>
+  std::shared_ptr<Entry> find(const SameShapes& same) {
+    std::lock_guard<std::mutex> lock(mutex);
+    for (auto it = entries.begin(); it != entries.end(); ++it) {
+      if (!same((*it)->signature->shapes)) continue;
+      entries.splice(entries.begin(), entries, it);
+      return entries.front();
+    }
+    return nullptr;
+  }
+
+  absl::StatusOr<std::shared_ptr<Entry>> bind(absl::Span<const std::vector<int64_t>> shapes);
+  absl::StatusOr<std::shared_ptr<Entry>> bound_for(absl::Span<const HostTensor> inputs);
+  absl::Status check_inputs(absl::Span<const HostTensor> inputs) const;
+  absl::StatusOr<std::unique_ptr<RunContext>> take_context(Entry& entry) const;
+  absl::StatusOr<std::vector<HostTensor>> run(absl::Span<const HostTensor> inputs, const Tap* tap);
+  absl::Status run_observed(RunContext& context, const Signature& signature,
+                            absl::Span<const HostTensor> inputs, absl::Span<HostTensor> outputs,
+                            const Tap* tap);
+  void add_times(const Signature& signature, const std::vector<double>& seconds);
+};
+
+absl::StatusOr<std::shared_ptr<Entry>> Executor::State::bind(
+    absl::Span<const std::vector<int64_t>> shapes) {
+  const auto same = [&](const std::vector<std::vector<int64_t>>& bound) {
+    return absl::MakeConstSpan(bound) == shapes;
+  };
+  if (std::shared_ptr<Entry> entry = find(same)) return entry;
+  std::lock_guard<std::mutex> binding_lock(binding);
+  if (std::shared_ptr<Entry> entry = find(same)) return entry;
+  auto entry = std::make_shared<Entry>();
+  FXQ_ASSIGN_OR_RETURN(entry->signature,
+                       bind_signature(program, kernels, shapes, pool.threads(), &packed));
+  std::lock_guard<std::mutex> lock(mutex);
+  entries.push_front(entry);
+  // A run that still uses a dropped signature keeps it alive.
+  while (static_cast<int>(entries.size()) > options.max_signatures) entries.pop_back();
+  return entry;
+}
+
+absl::StatusOr<std::shared_ptr<Entry>> Executor::State::bound_for(
+    absl::Span<const HostTensor> inputs) {
+  FXQ_RETURN_IF_ERROR(check_inputs(inputs));
+  std::shared_ptr<Entry> entry = find([&](const std::vector<std::vector<int64_t>>& shapes) {
+    for (size_t i = 0; i < shapes.size(); ++i) {
+      if (shapes[i] != inputs[i].dims()) return false;
+    }
+    return true;
+  });
+  if (entry != nullptr) return entry;
+  std::vector<std::vector<int64_t>> shapes;
+  for (const HostTensor& input : inputs) shapes.push_back(input.dims());
+  return bind(shapes);
+}
+
+absl::Status Executor::State::check_inputs(absl::Span<const HostTensor> inputs) const {
+  if (inputs.size() != program.inputs.size()) {
+    std::vector<std::string> names;
+    for (ValueId id : program.inputs) names.push_back(program.values[id].name);
+    return absl::InvalidArgumentError(fmt::format("got {} inputs, the program needs {}: {}",
+                                                  inputs.size(), names.size(),
+                                                  absl::StrJoin(names, ", ")));
+  }
+  std::vector<std::string> problems;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Value& value = program.values[program.inputs[i]];
+    const bool wrong_rank = value.rank && *value.rank != static_cast<int>(inputs[i].dims().size());
+    if (inputs[i].dtype() == value.dtype && !wrong_rank) continue;
+    problems.push_back(fmt::format(
+        "input '{}': got {}, need {}{}", value.name, inputs[i].describe(), dtype_name(value.dtype),
+        value.rank ? fmt::format(" with {} dimensions", *value.rank) : ""));
+  }
+  if (problems.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(problems, "; "));
+}
+
+absl::StatusOr<std::unique_ptr<RunContext>> Executor::State::take_context(Entry& entry) const {
+  {
+    std::lock_guard<std::mutex> lock(entry.mutex);
+    if (!entry.idle.empty()) {
+      std::unique_ptr<RunContext> context = std::move(entry.idle.back());
+      entry.idle.pop_back();
+      return context;
+    }
+  }
+  try {
+    return std::make_unique<RunContext>(*entry.signature, program, pool.threads());
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(
+        fmt::format("there is not enough memory: an arena of {} bytes is needed",
+                    entry.signature->arena_bytes));
+  }
+}
+
+void Executor::State::add_times(const Signature& signature, const std::vector<double>& seconds) {
+  std::lock_guard<std::mutex> lock(mutex);
+  for (size_t i = 0; i < seconds.size(); ++i) {
+    StepProfile& step = profile[signature.calls[i].step];
+    step.implementation = signature.calls[i].implementation;
+    step.calls += 1;
+    step.seconds += seconds[i];
+  }
+}
+
+absl::Status Executor::State::run_observed(RunContext& context, const Signature& signature,
+                                           absl::Span<const HostTensor> inputs,
+                                           absl::Span<HostTensor> outputs, const Tap* tap) {
+  if (tap != nullptr) {
+    TapObserver observer(program, signature, context, *tap);
+    FXQ_RETURN_IF_ERROR(context.run(inputs, outputs, pool, &observer));
+    observer.finish();
+    return absl::OkStatus();
+  }
+  if (!options.profile) return context.run(inputs, outputs, pool, nullptr);
+  TimeObserver observer(signature.calls.size());
+  FXQ_RETURN_IF_ERROR(context.run(inputs, outputs, pool, &observer));
+  add_times(signature, observer.seconds);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<HostTensor>> Executor::State::run(absl::Span<const HostTensor> inputs,
+                                                             const Tap* tap) {
+  FXQ_ASSIGN_OR_RETURN(const std::shared_ptr<Entry> entry, bound_for(inputs));
+  FXQ_ASSIGN_OR_RETURN(std::unique_ptr<RunContext> context, take_context(*entry));
+  const Signature& signature = *entry->signature;
+  std::vector<HostTensor> outputs;
+  outputs.reserve(signature.outputs.size());
+  for (ValueId id : signature.outputs) outputs.push_back(output_tensor(signature.descs[id]));
+  const absl::Status status =
+      run_observed(*context, signature, inputs, absl::MakeSpan(outputs), tap);
+  {
+    std::lock_guard<std::mutex> lock(entry->mutex);
+    entry->idle.push_back(std::move(context));
+  }
+  if (!status.ok()) return status;
+  return outputs;
+}
+
+absl::StatusOr<std::unique_ptr<Executor>> Executor::create(Program program,
+                                                           ExecutorOptions options) {
+  constexpr int kMaxThreads = 1024;
+  if (options.threads < 1 || options.threads > kMaxThreads || options.max_signatures < 1) {
+    return absl::InvalidArgumentError(
+        fmt::format("threads must be in [1, {}] and max_signatures at least 1, got {} and {}",
+                    kMaxThreads, options.threads, options.max_signatures));
+  }
+  FXQ_RETURN_IF_ERROR(program.verify());
+  FXQ_ASSIGN_OR_RETURN(ResolvedKernels kernels, resolve_kernels(program, options.provider.get()));
+  auto state = std::make_unique<State>(std::move(program), options);
+  state->kernels = std::move(kernels);
+  for (const Step& step : state->program.steps) {
+    state->profile.push_back({step.name, step.kernel, "", 0, 0.0});
+  }
+  return std::unique_ptr<Executor>(new Executor(std::move(state)));
+}
+
+Executor::Executor(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Executor::~Executor() = default;
+
+const Program& Executor::program() const { return state_->program; }
+int Executor::threads() const { return state_->pool.threads(); }
+
+absl::Status Executor::prepare(absl::Span<const std::vector<int64_t>> shapes) {
+  return state_->bind(shapes).status();
+}
+
+absl::StatusOr<SignatureInfo> Executor::describe(absl::Span<const std::vector<int64_t>> shapes) {
+  FXQ_ASSIGN_OR_RETURN(const std::shared_ptr<Entry> entry, state_->bind(shapes));
+  SignatureInfo info;
+  info.arena_bytes = entry->signature->arena_bytes;
+  info.unshared_bytes = entry->signature->unshared_bytes;
+  info.packed_bytes = state_->packed.bytes();
+  for (const BoundCall& call : entry->signature->calls) {
+    const Step& step = state_->program.steps[call.step];
+    info.steps.push_back({step.name, step.kernel, call.implementation, 0, 0.0});
+  }
+  return info;
+}
+
+absl::StatusOr<std::vector<HostTensor>> Executor::run(absl::Span<const HostTensor> inputs) {
+  return state_->run(inputs, nullptr);
+}
+
+absl::StatusOr<std::vector<HostTensor>> Executor::run_tapped(absl::Span<const HostTensor> inputs,
+                                                             const Tap& tap) {
+  return state_->run(inputs, &tap);
+}
+
+std::vector<StepProfile> Executor::profile() const {
+  if (!state_->options.profile) return {};
+  std::lock_guard<std::mutex> lock(state_->mutex);
+  return state_->profile;
+}
+
+int Executor::bound_signatures() const {
+  std::lock_guard<std::mutex> lock(state_->mutex);
+  return static_cast<int>(state_->entries.size());
+}
+
+absl::StatusOr<std::unique_ptr<Executor>> load_program(const std::string& path,
+                                                       ExecutorOptions options) {
+  FXQ_ASSIGN_OR_RETURN(const Artifact artifact, load_artifact(path));
+  absl::StatusOr<Program> program = Program::from_artifact(artifact);
+  if (!program.ok()) {
+    return absl::Status(program.status().code(),
+                        fmt::format("{}: {}", path, message_of(program.status())));
+  }
+  return Executor::create(*std::move(program), std::move(options));
+}
+
+}  // namespace fxq

@@ -1,0 +1,199 @@
+// for each step: inputs' descs -> infer -> outputs' descs, compared with what the program declares.
+#include "fxq/runtime/shape_inference.h"
+
+#include "absl/strings/str_join.h"
+#include "fmt/format.h"
+#include "fmt/ranges.h"
+#include "fxq/base/nearest.h"
+#include "fxq/base/status.h"
+#include "fxq/runtime/kernel_table.h"
+#include "fxq/runtime/storage.h"
+
+namespace fxq {
+namespace {
+
+constexpr int64_t kMaxBytes = int64_t{1} << 46;
+
+absl::Status at_step(const Step& step, const absl::Status& status) {
+  const std::string where = fmt::format("step '{}' ({})", step.name, step.kernel);
+  if (status.ok() || message_of(status).find(where) != std::string_view::npos) return status;
+  return absl::Status(status.code(), fmt::format("{}: {}", where, message_of(status)));
+}
+
+bool fits_in_memory(DType dtype, absl::Span<const int64_t> dims) {
+  auto left = kMaxBytes / static_cast<int64_t>(dtype_size(dtype));
+  for (int64_t dim : dims) {
+    if (dim < 0) return false;
+    if (dim > 0) left /= dim;
+  }
+  return left > 0;
+}
+
+// What the table or the provider lacks for a step; "" = nothing.
+std::string missing_kernel(const Step& step, const KernelProvider* provider) {
+  if (step.kernel == "aten") {
+    if (provider == nullptr) return "needs LibTorch's kernels (no KernelProvider was given)";
+    const absl::Status status = provider->supports(step);
+    return std::string(message_of(status));
+  }
+  std::vector<std::string> names;
+  for (const KernelRow& row : kernel_table()) {
+    if (row.name == step.kernel) {
+      return fmt::format("version {} is not in this build, which has version {}", step.version,
+                         row.version);
+    }
+    names.emplace_back(row.name);
+  }
+  return fmt::format("is unknown, {}", did_you_mean(step.kernel, names));
+}
+
+absl::Status check_declared(const Program& program, const Step& step, ValueId id,
+                            const Desc& desc) {
+  const Value& value = program.values[id];
+  const bool same_type =
+      desc.kind == value.kind && (desc.kind != ValueKind::kTensor || desc.dtype == value.dtype);
+  const bool same_rank = desc.kind != ValueKind::kTensor || !value.rank ||
+                         *value.rank == static_cast<int>(desc.rank());
+  if (!same_type || !same_rank) {
+    return at_step(step,
+                   absl::InvalidArgumentError(fmt::format(
+                       "gives {}, but the program declares {} as {}{}", desc.describe(), value.name,
+                       value.kind == ValueKind::kTensor ? dtype_name(value.dtype)
+                                                        : "a register of another kind",
+                       value.rank ? fmt::format(" of rank {}", *value.rank) : "")));
+  }
+  if (desc.kind == ValueKind::kTensor && !fits_in_memory(desc.dtype, desc.dims)) {
+    return at_step(step, absl::InvalidArgumentError(
+                             fmt::format("gives {}, which has no valid size", desc.describe())));
+  }
+  return absl::OkStatus();
+}
+
+// 8/16-bit constants are plain bytes, which only kernels that ask for weights can read.
+absl::Status check_constants(const Step& step, const Kernel* kernel, Descs inputs) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Desc& input = inputs[i];
+    const bool stored_differently =
+        input.kind == ValueKind::kTensor &&
+        (storage_shift(input.dtype) != 0 || stored_channels_last(input.dtype, input.dims.size()));
+    if (!stored_differently) continue;
+    if (kernel == nullptr) {
+      return at_step(step, absl::InvalidArgumentError(fmt::format(
+                               "input {} is {}: dequantize it first", i, input.describe())));
+    }
+    if (input.constant != nullptr && static_cast<int>(i) < kernel->first_weight) {
+      return at_step(step,
+                     absl::InvalidArgumentError(fmt::format(
+                         "input {} is a constant of type {}: quantize a float constant instead", i,
+                         dtype_name(input.dtype))));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status infer_step(const Program& program, const Step& step, const ResolvedKernels& resolved,
+                        const Kernel* kernel, std::vector<Desc>& descs) {
+  const std::vector<Desc> inputs = gather(step.inputs, descs);
+  FXQ_RETURN_IF_ERROR(check_constants(step, kernel, inputs));
+  absl::StatusOr<std::vector<Desc>> outputs =
+      kernel != nullptr ? kernel->infer(step, inputs) : resolved.provider->infer(step, inputs);
+  if (!outputs.ok()) return at_step(step, outputs.status());
+  if (outputs->size() != step.outputs.size()) {
+    return at_step(step,
+                   absl::InvalidArgumentError(fmt::format("has {} outputs, its kernel gives {}",
+                                                          step.outputs.size(), outputs->size())));
+  }
+  for (size_t i = 0; i < outputs->size(); ++i) {
+    FXQ_RETURN_IF_ERROR(check_declared(program, step, step.outputs[i], (*outputs)[i]));
+    descs[step.outputs[i]] = std::move((*outputs)[i]);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status set_inputs(const Program& program, absl::Span<const std::vector<int64_t>> shapes,
+                        std::vector<Desc>& descs) {
+  if (shapes.size() != program.inputs.size()) {
+    return absl::InvalidArgumentError(fmt::format("got {} input shapes, the program has {} inputs",
+                                                  shapes.size(), program.inputs.size()));
+  }
+  std::vector<std::string> problems;
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    const Value& value = program.values[program.inputs[i]];
+    if (value.rank && *value.rank != static_cast<int>(shapes[i].size())) {
+      problems.push_back(fmt::format("input '{}': got shape [{}], need {} dimensions", value.name,
+                                     fmt::join(shapes[i], ","), *value.rank));
+    } else if (!fits_in_memory(value.dtype, shapes[i])) {
+      problems.push_back(
+          fmt::format("input '{}': [{}] is not a shape", value.name, fmt::join(shapes[i], ",")));
+    }
+    descs[program.inputs[i]] = tensor_desc(value.dtype, shapes[i]);
+  }
+  if (problems.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(problems, "; "));
+}
+
+absl::Status check_guards(const Program& program, absl::Span<const Desc> descs) {
+  std::vector<std::string> failed;
+  for (const Guard& guard : program.guards) {
+    if (!std::get<bool>(descs[guard.condition].scalar)) failed.push_back(guard.message);
+  }
+  if (failed.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("the model does not accept these input shapes: {}", absl::StrJoin(failed, "; ")));
+}
+
+}  // namespace
+
+absl::StatusOr<ResolvedKernels> resolve_kernels(const Program& program,
+                                                const KernelProvider* provider) {
+  ResolvedKernels resolved;
+  resolved.provider = provider;
+  std::vector<std::string> missing;
+  for (const Step& step : program.steps) {
+    const Kernel* kernel = find_kernel(step.kernel, step.version);
+    resolved.kernels.push_back(kernel);
+    if (kernel != nullptr) continue;
+    const std::string problem = missing_kernel(step, provider);
+    if (!problem.empty()) {
+      missing.push_back(fmt::format("step '{}': kernel {} {}", step.name, step.kernel, problem));
+    }
+  }
+  if (missing.empty()) return resolved;
+  return absl::UnimplementedError(fmt::format("{} of {} steps cannot run here: {}", missing.size(),
+                                              program.steps.size(), absl::StrJoin(missing, "; ")));
+}
+
+std::vector<Desc> gather(absl::Span<const ValueId> ids, absl::Span<const Desc> descs) {
+  std::vector<Desc> result;
+  result.reserve(ids.size());
+  for (ValueId id : ids) {
+    if (id != kNoValue) {
+      result.push_back(descs[id]);
+    } else {
+      result.emplace_back();
+      result.back().absent = true;
+    }
+  }
+  return result;
+}
+
+absl::StatusOr<std::vector<Desc>> infer_program(const Program& program,
+                                                const ResolvedKernels& kernels,
+                                                absl::Span<const std::vector<int64_t>> shapes) {
+  std::vector<Desc> descs(program.values.size());
+  for (size_t id = 0; id < program.values.size(); ++id) {
+    const Value& value = program.values[id];
+    if (value.constant.empty()) continue;
+    const HostTensor& tensor = program.constants.at(value.constant);
+    descs[id] = tensor_desc(tensor.dtype(), tensor.dims());
+    descs[id].constant = &tensor;
+  }
+  FXQ_RETURN_IF_ERROR(set_inputs(program, shapes, descs));
+  for (size_t i = 0; i < program.steps.size(); ++i) {
+    FXQ_RETURN_IF_ERROR(infer_step(program, program.steps[i], kernels, kernels.kernels[i], descs));
+  }
+  FXQ_RETURN_IF_ERROR(check_guards(program, descs));
+  return descs;
+}
+
+}  // namespace fxq

@@ -1,0 +1,31 @@
+// Shape inference of a whole program: input shapes -> a Desc per value, registers computed, guards
+// checked. Pure functions of the program; what they refuse is InvalidArgument and names the step.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "fxq/runtime/kernel.h"
+#include "fxq/runtime/program.h"
+
+namespace fxq {
+
+// The kernel of each step: a row of the table, or null for a step of the provider.
+struct ResolvedKernels {
+  std::vector<const Kernel*> kernels;
+  const KernelProvider* provider = nullptr;
+};
+
+// Unimplemented lists every step that neither the table nor the provider can run.
+absl::StatusOr<ResolvedKernels> resolve_kernels(const Program& program,
+                                                const KernelProvider* provider);
+
+absl::StatusOr<std::vector<Desc>> infer_program(const Program& program,
+                                                const ResolvedKernels& kernels,
+                                                absl::Span<const std::vector<int64_t>> shapes);
+
+// The descs of a step's ids; an id of kNoValue gives an absent one.
+std::vector<Desc> gather(absl::Span<const ValueId> ids, absl::Span<const Desc> descs);
+
+}  // namespace fxq
