@@ -21,4 +21,4 @@ add_library(graphviz ALIAS PkgConfig::GVC)
 add_library(xxhash ALIAS PkgConfig::XXHASH)
 
 # LibTorch as one imported target, "fxq_torch": headers as system headers, CPU libraries only.
-include(cmake/torch.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/torch.cmake)

@@ -22,13 +22,16 @@ endif()
 
 add_library(fxq_flags INTERFACE)
 target_compile_features(fxq_flags INTERFACE cxx_std_17)
-target_include_directories(fxq_flags INTERFACE ${CMAKE_BINARY_DIR}/include)
+target_include_directories(fxq_flags INTERFACE
+  $<BUILD_INTERFACE:${CMAKE_BINARY_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 # -ffp-contract=off: the order of float operations is part of the definition of every kernel.
-target_compile_options(fxq_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -ffp-contract=off)
+set(FXQ_FLAGS -Wall -Wextra -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -ffp-contract=off)
 if(FXQ_WERROR)
-  target_compile_options(fxq_flags INTERFACE -Werror)
+  list(APPEND FXQ_FLAGS -Werror)
 endif()
 if(FXQ_SANITIZE)
-  target_compile_options(fxq_flags INTERFACE -fsanitize=${FXQ_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  list(APPEND FXQ_FLAGS -fsanitize=${FXQ_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(fxq_flags INTERFACE -fsanitize=${FXQ_SANITIZE})
 endif()
+# Ours alone: who links an installed fxq chooses flags for himself.
+target_compile_options(fxq_flags INTERFACE "$<BUILD_INTERFACE:${FXQ_FLAGS}>")

@@ -1,7 +1,7 @@
 # Target fxq_torch: Debian's LibTorch, or with FXQ_TORCH_ROOT the torch folder of a PyPI wheel.
 # A wheel's include/ also ships other versions of fmt, protobuf and oneDNN, so only its own four
 # folders are linked into a private include directory.
-add_library(fxq_torch INTERFACE)
+add_library(fxq_torch INTERFACE IMPORTED GLOBAL)
 if(FXQ_TORCH_ROOT)
   set(filtered ${CMAKE_BINARY_DIR}/torch-include)
   file(MAKE_DIRECTORY ${filtered})
@@ -19,6 +19,6 @@ else()
   find_library(FXQ_TORCH_CPU torch_cpu REQUIRED)
   find_library(FXQ_C10 c10 REQUIRED)
 endif()
-target_include_directories(fxq_torch SYSTEM INTERFACE ${torch_include} ${torch_include}/torch/csrc/api/include)
+target_include_directories(fxq_torch INTERFACE ${torch_include} ${torch_include}/torch/csrc/api/include)
 target_link_libraries(fxq_torch INTERFACE ${FXQ_TORCH_CPU} ${FXQ_C10})
 target_link_options(fxq_torch INTERFACE LINKER:--no-as-needed)
