@@ -84,7 +84,8 @@ class Argument {
   // A copy with every node replaced by `map(node)`.
   Argument map_nodes(const std::function<Argument(Node*)>& map) const;
 
-  // Text form: %x  none  true  3  0.5  "text"  f32  device("cpu")  [..]  (..,)  {k: v}  slice(a, b, c)
+  // Text form: %x  none  true  3  0.5  "text"  f32  device("cpu")  [..]  (..,)  {k: v}  slice(a, b,
+  // c)
   std::string to_string() const;
 
   friend bool operator==(const Argument& a, const Argument& b);

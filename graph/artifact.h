@@ -1,5 +1,6 @@
-// Saving and loading GraphModules (DESIGN 9): the text form with annotations in the file's metadata,
-// tensors as data under their paths; tied tensors are stored once. Same content, same bytes.
+// Saving and loading GraphModules (DESIGN 9): the text form with annotations in the file's
+// metadata, tensors as data under their paths; tied tensors are stored once. Same content, same
+// bytes.
 #pragma once
 
 #include <string>
@@ -19,9 +20,10 @@ struct LoadOptions {
 absl::Status save(const GraphModule& gm, const std::string& path);
 absl::StatusOr<GraphModule> load(const std::string& path, const LoadOptions& options = {});
 
-// The same into and from an artifact in memory, under metadata key "graph" (a .fxq file also holds a
-// program that shares the tensors).
+// The same into and from an artifact in memory, under metadata key "graph" (a .fxq file also holds
+// a program that shares the tensors).
 absl::Status add_to_artifact(const GraphModule& gm, Artifact& artifact);
-absl::StatusOr<GraphModule> from_artifact(const Artifact& artifact, const LoadOptions& options = {});
+absl::StatusOr<GraphModule> from_artifact(const Artifact& artifact,
+                                          const LoadOptions& options = {});
 
 }  // namespace fxq

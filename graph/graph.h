@@ -33,12 +33,6 @@ class InsertionPoint {
   Node* saved_;
 };
 
-// What a call is: its op and schema; filled by Graph for functions, by GraphModule for modules.
-struct Callee {
-  OpId op = OpId::kNone;
-  const c10::FunctionSchema* schema = nullptr;
-};
-
 class Graph {
  public:
   Graph();
@@ -78,12 +72,13 @@ class Graph {
   Node* first() const { return first_; }
   Node* last() const { return last_; }
 
-  Node* find(std::string_view name) const;         // nullptr if there is none
+  Node* find(std::string_view name) const;            // nullptr if there is none
   const std::vector<Node*>& find_all(OpId op) const;  // all calls of an op, in creation order
   std::vector<Node*> placeholders() const;
-  Node* output_node() const;                       // nullptr while there is none
+  Node* output_node() const;  // nullptr while there is none
 
-  // -- building, at the insertion point (default: the end). `name_hint` is made unique by fx's rules.
+  // -- building, at the insertion point (default: the end). `name_hint` is made unique by fx's
+  // rules.
   Node* placeholder(std::string_view name, Type type = {});
   Node* get_attr(std::string_view path, std::string_view name_hint = "");
   // `target` is "aten::add.Tensor", "fxq::quantize", ...; its op and schema are looked up.
@@ -106,7 +101,7 @@ class Graph {
   // -- editing
   void set_args(Node* node, std::vector<Argument> args);
   void set_kwargs(Node* node, Kwargs kwargs);
-  void set_kwarg(Node* node, std::string_view key, Argument value);  // none removes it
+  void set_kwarg(Node* node, std::string_view key, Argument value);     // none removes it
   void set_target(Node* node, std::string_view target, Callee callee);  // of a call
   void replace_input(Node* node, Node* from, Node* to);
   // Every user of `from` (but `except`) uses `to` instead. Returns the changed users.
@@ -147,8 +142,9 @@ Callee find_callee(std::string_view target);
 // The canonical schema of a row; null if this LibTorch lacks the op.
 const c10::FunctionSchema* canonical_schema(OpId op);
 
-// True if removing an unused call could be noticed: it mutates an argument, draws random numbers, has
-// effects, or nothing is known about it. Decided by the schema (spec: fx's own rule is unsound).
+// True if removing an unused call could be noticed: it mutates an argument, draws random numbers,
+// has effects, or nothing is known about it. Decided by the schema (spec: fx's own rule is
+// unsound).
 bool is_impure(const Node& node);
 
 }  // namespace fxq

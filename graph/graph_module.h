@@ -37,11 +37,11 @@ class GraphModule {
 
   // -- modules and tensors by dotted path
   std::shared_ptr<LeafModule> module(std::string_view path) const;  // null if absent
-  OpModule* op_module(const Node& node) const;  // of a call_module of an OpModule, else null
-  std::vector<std::string> module_paths() const;                    // sorted
+  OpModule* op_module(const Node& node) const;    // of a call_module of an OpModule, else null
+  std::vector<std::string> module_paths() const;  // sorted
   void set_module(std::string_view path, std::shared_ptr<LeafModule> module);
-  at::Tensor tensor(std::string_view path) const;                   // undefined if absent
-  std::vector<std::string> tensor_paths() const;                    // sorted
+  at::Tensor tensor(std::string_view path) const;  // undefined if absent
+  std::vector<std::string> tensor_paths() const;   // sorted
   // Parameters are what trains; anything else is a buffer.
   void set_tensor(std::string_view path, at::Tensor tensor);
   // Drops modules and tensors that no node names. Returns how many.

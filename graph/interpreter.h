@@ -1,7 +1,7 @@
-// Interpreter: runs a graph node by node. The graph is compiled once to slots, prebuilt constants and
-// last uses, so that activations die early and nothing is looked up while running.
-// Derive from it and override run_node to observe, replace or time values (ShapeProp, calibration,
-// the reference integer graph).
+// Interpreter: runs a graph node by node. The graph is compiled once to slots, prebuilt constants
+// and last uses, so that activations die early and nothing is looked up while running. Derive from
+// it and override run_node to observe, replace or time values (ShapeProp, calibration, the
+// reference integer graph).
 #pragma once
 
 #include <functional>

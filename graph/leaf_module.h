@@ -1,7 +1,7 @@
-// LeafModule: what a call_module node calls: a torch::nn::Module with parameters, buffers, train/eval
-// and to(device), that can also name, describe and clone itself. Shared by the GraphModules that
-// hold it; a pass never writes into its tensors, it replaces them.
-// One of the few headers that must see LibTorch: it declares a torch::nn::Module.
+// LeafModule: what a call_module node calls: a torch::nn::Module with parameters, buffers,
+// train/eval and to(device), that can also name, describe and clone itself. Shared by the
+// GraphModules that hold it; a pass never writes into its tensors, it replaces them. One of the few
+// headers that must see LibTorch: it declares a torch::nn::Module.
 #pragma once
 
 #include <ATen/core/ivalue.h>
@@ -29,11 +29,12 @@ class LeafModule : public torch::nn::Module {
   // inside fxq go through the interpreter, which turns that into a Status.
   virtual c10::IValue call(const std::string& method, std::vector<c10::IValue> inputs) = 0;
 
-  // Text form: `module @path = kind(tensors..., attributes...)`. A factory of that kind rebuilds it.
-  virtual std::string kind() const = 0;              // "conv2d", "fake_quantize", "opaque"
-  virtual NamedTensors tensors() const = 0;          // parameters and buffers, in a fixed order
-  virtual NamedAttributes attributes() const = 0;    // everything else that defines it
-  virtual Callee callee() const { return {}; }       // op and schema, if it is one op
+  // Text form: `module @path = kind(tensors..., attributes...)`. A factory of that kind rebuilds
+  // it.
+  virtual std::string kind() const = 0;            // "conv2d", "fake_quantize", "opaque"
+  virtual NamedTensors tensors() const = 0;        // parameters and buffers, in a fixed order
+  virtual NamedAttributes attributes() const = 0;  // everything else that defines it
+  virtual Callee callee() const { return {}; }     // op and schema, if it is one op
 
   // A new module object; its tensors are shared with this one.
   virtual std::shared_ptr<LeafModule> clone_leaf() const = 0;

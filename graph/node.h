@@ -23,7 +23,12 @@ namespace fxq {
 class Graph;
 
 enum class NodeKind : uint8_t {
-  kPlaceholder, kGetAttr, kCallModule, kCallFunction, kCallMethod, kOutput,
+  kPlaceholder,
+  kGetAttr,
+  kCallModule,
+  kCallFunction,
+  kCallMethod,
+  kOutput,
 };
 std::string_view kind_name(NodeKind kind);  // "call_module"
 
@@ -31,6 +36,12 @@ std::string_view kind_name(NodeKind kind);  // "call_module"
 struct Owner {
   std::string path;        // "layer1.0"; "" is the root
   std::string class_name;  // "torchvision.models.resnet.BasicBlock"
+};
+
+// What a call is: its op and schema; filled by Graph for functions, by GraphModule for modules.
+struct Callee {
+  OpId op = OpId::kNone;
+  const c10::FunctionSchema* schema = nullptr;
 };
 
 using Kwargs = std::vector<std::pair<std::string, Argument>>;

@@ -1,6 +1,7 @@
 // OpModule: a float leaf that is one op: a schema, attributes, and tensors. It runs the op with its
 // own tensors and its own training flag, so Conv2d or BatchNorm2d need no class of their own.
-// The activations are the arguments of its node; tensors and attributes fill the rest of the schema.
+// The activations are the arguments of its node; tensors and attributes fill the rest of the
+// schema.
 #pragma once
 
 #include <memory>
@@ -31,15 +32,16 @@ class OpModule : public LeafModule {
   void set_tensor(const std::string& name, at::Tensor tensor) override;
 
   OpId op() const { return op_; }
-  at::Tensor tensor(std::string_view name) const;           // undefined if absent or none
-  const Argument* attribute(std::string_view name) const;   // nullptr if absent
+  at::Tensor tensor(std::string_view name) const;          // undefined if absent or none
+  const Argument* attribute(std::string_view name) const;  // nullptr if absent
   void set_attribute(std::string_view name, Argument value);
   // True: `training`/`train` arguments follow is_training(); false: the attribute's fixed value.
   bool follows_mode() const;
 
  private:
-  void register_tensor(const std::string& name, const at::Tensor& tensor);
-  void refresh_tensors();  // reads back what to(device) or an optimizer replaced
+  at::Tensor register_tensor(const std::string& name, const at::Tensor& tensor);
+  bool is_parameter(const std::string& name, const at::Tensor& tensor) const;
+  absl::StatusOr<std::vector<c10::IValue>> bind(std::vector<c10::IValue> inputs) const;
 
   OpId op_;
   const c10::FunctionSchema* schema_;

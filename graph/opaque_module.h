@@ -1,6 +1,7 @@
-// OpaqueModule: a TorchScript leaf: a module of several ops kept whole (LSTM, a wrapped class), or a
-// data-dependent If/Loop with the values it captures as inputs. LibTorch's own interpreter runs it;
-// autograd runs through it; it counts as CPU. Its parameters are registered, train() and to() reach it.
+// OpaqueModule: a TorchScript leaf: a module of several ops kept whole (LSTM, a wrapped class), or
+// a data-dependent If/Loop with the values it captures as inputs. LibTorch's own interpreter runs
+// it; autograd runs through it; it counts as CPU. Its parameters are registered, train() and to()
+// reach it.
 #pragma once
 
 #include <memory>
@@ -36,6 +37,9 @@ class OpaqueModule : public LeafModule {
   const torch::jit::Module& script_module() const;
 
  private:
+  void register_tensors();
+  void own();  // before the first write: a module object of its own, with the same tensors
+
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -1,6 +1,6 @@
-// The text form: one grammar for dumps, golden tests, bug reports, docs and artifacts (README.md has
-// it). print and parse are inverses. Weights are not printed; `state` lines can seed them, so that a
-// text alone can run.
+// The text form: one grammar for dumps, golden tests, bug reports, docs and artifacts (README.md
+// has it). print and parse are inverses. Weights are not printed; `state` lines can seed them, so
+// that a text alone can run.
 #pragma once
 
 #include <functional>

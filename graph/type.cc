@@ -48,19 +48,32 @@ bool Type::has_static_shape() const {
 
 std::string Type::to_string() const {
   switch (kind) {
-    case Kind::kUnknown: return "?";
-    case Kind::kTensor: return tensor_text(*this);
-    case Kind::kInt: return "int";
-    case Kind::kFloat: return "float";
-    case Kind::kBool: return "bool";
-    case Kind::kStr: return "str";
-    case Kind::kNone: return "none";
-    case Kind::kDType: return "dtype";
-    case Kind::kDevice: return "device";
-    case Kind::kList: return fmt::format("list({})", elements[0].to_string());
-    case Kind::kDict: return fmt::format("dict({})", elements[0].to_string());
-    case Kind::kOptional: return fmt::format("optional({})", elements[0].to_string());
-    case Kind::kTuple: break;
+    case Kind::kUnknown:
+      return "?";
+    case Kind::kTensor:
+      return tensor_text(*this);
+    case Kind::kInt:
+      return "int";
+    case Kind::kFloat:
+      return "float";
+    case Kind::kBool:
+      return "bool";
+    case Kind::kStr:
+      return "str";
+    case Kind::kNone:
+      return "none";
+    case Kind::kDType:
+      return "dtype";
+    case Kind::kDevice:
+      return "device";
+    case Kind::kList:
+      return fmt::format("list({})", elements[0].to_string());
+    case Kind::kDict:
+      return fmt::format("dict({})", elements[0].to_string());
+    case Kind::kOptional:
+      return fmt::format("optional({})", elements[0].to_string());
+    case Kind::kTuple:
+      break;
   }
   std::vector<std::string> parts;
   for (const Type& element : elements) parts.push_back(element.to_string());

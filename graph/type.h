@@ -1,6 +1,6 @@
-// Type: what is known about a node's value: a tensor's dtype, shape and quantization, or the kind of
-// any other value. Unknown parts stay unknown; nothing here is ever guessed.
-// Text form: f32[N,3,224,224]   i8[N,64,?,?] q(0.0235)   f32[...] (rank unknown)   tensor
+// Type: what is known about a node's value: a tensor's dtype, shape and quantization, or the kind
+// of any other value. Unknown parts stay unknown; nothing here is ever guessed. Text form:
+// f32[N,3,224,224]   i8[N,64,?,?] q(0.0235)   f32[...] (rank unknown)   tensor
 //            int   list(tensor)   (f32[N], i64[N])   dict(f32[...])   optional(tensor)   ?
 #pragma once
 
@@ -26,15 +26,26 @@ struct Dim {
 
 struct Type {
   enum class Kind : uint8_t {
-    kUnknown, kTensor, kInt, kFloat, kBool, kStr, kNone, kDType, kDevice,
-    kList, kTuple, kDict, kOptional,
+    kUnknown,
+    kTensor,
+    kInt,
+    kFloat,
+    kBool,
+    kStr,
+    kNone,
+    kDType,
+    kDevice,
+    kList,
+    kTuple,
+    kDict,
+    kOptional,
   };
 
   Kind kind = Kind::kUnknown;
-  std::optional<DType> dtype;              // tensors
-  std::optional<std::vector<Dim>> dims;    // tensors; nullopt: rank unknown
-  std::optional<QParams> qparams;          // tensors of integers that stand for reals
-  std::vector<Type> elements;              // tuple: each; list, dict (values), optional: one
+  std::optional<DType> dtype;            // tensors
+  std::optional<std::vector<Dim>> dims;  // tensors; nullopt: rank unknown
+  std::optional<QParams> qparams;        // tensors of integers that stand for reals
+  std::vector<Type> elements;            // tuple: each; list, dict (values), optional: one
 
   static Type tensor() { return {Kind::kTensor}; }
   static Type tensor(DType dtype) { return {Kind::kTensor, dtype}; }

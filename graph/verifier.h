@@ -8,9 +8,9 @@
 namespace fxq {
 
 // Names unique and well-formed; program order is topological; uses and users mirror each other;
-// exactly one output, last; targets exist (modules, tensors, schemas); arity and argument kinds fit the
-// schema; epilogues only on ops that take one, with activations of the op table; quantized types
-// have integer dtypes and positive scales; index by op is exact.
+// exactly one output, last; targets exist (modules, tensors, schemas); arity and argument kinds fit
+// the schema; epilogues only on ops that take one, with activations of the op table; quantized
+// types have integer dtypes and positive scales; index by op is exact.
 absl::Status verify(const GraphModule& gm);
 
 }  // namespace fxq

@@ -1,0 +1,184 @@
+#include "fxq/graph/ivalue_convert.h"
+
+#include <ATen/core/Dict.h>
+#include <ATen/core/List.h>
+
+#include "fxq/graph/interpreter.h"
+#include "fxq/graph/tensor_convert.h"
+
+namespace fxq {
+namespace {
+
+c10::TypePtr without_optional(c10::TypePtr type) {
+  while (type && type->kind() == c10::TypeKind::OptionalType) {
+    type = type->expectRef<c10::OptionalType>().getElementType();
+  }
+  return type;
+}
+
+c10::TypePtr list_element(const c10::TypePtr& type) {
+  if (!type || type->kind() != c10::TypeKind::ListType) return nullptr;
+  return type->expectRef<c10::ListType>().getElementType();
+}
+
+c10::TypePtr guess_element(const std::vector<c10::IValue>& items) {
+  if (items.empty()) return c10::IntType::get();
+  c10::TypePtr element = items[0].type();
+  if (element->kind() == c10::TypeKind::TensorType) return c10::TensorType::get();
+  for (const c10::IValue& item : items) {
+    if (item.isDouble()) return c10::FloatType::get();
+    if (item.isNone()) return c10::OptionalType::create(c10::TensorType::get());
+    if (item.isTensor()) return c10::TensorType::get();
+  }
+  return element;
+}
+
+c10::IValue items_to_ivalue(const std::vector<Argument>& items, const c10::TypePtr& type) {
+  const c10::TypePtr element = list_element(type);
+  std::vector<c10::IValue> values;
+  for (const Argument& item : items) values.push_back(to_ivalue_as(item, element));
+  return make_list(values, element);
+}
+
+c10::IValue tuple_to_ivalue(const TupleArg& tuple) {
+  std::vector<c10::IValue> values;
+  for (const Argument& item : tuple.items) values.push_back(to_ivalue(item));
+  return c10::ivalue::Tuple::create(std::move(values));
+}
+
+c10::IValue dict_to_ivalue(const DictArg& dict) {
+  if (dict.items.empty()) {
+    return c10::impl::GenericDict(c10::StringType::get(), c10::TensorType::get());
+  }
+  c10::impl::GenericDict result(to_ivalue(dict.items[0].first).type(),
+                                to_ivalue(dict.items[0].second).type());
+  for (const auto& [key, value] : dict.items) result.insert(to_ivalue(key), to_ivalue(value));
+  return result;
+}
+
+c10::IValue int_to_ivalue(int64_t value, const c10::TypePtr& type) {
+  const c10::TypePtr element = list_element(type);
+  if (element) return make_list({int_to_ivalue(value, element)}, element);
+  if (type && type->kind() == c10::TypeKind::FloatType) return static_cast<double>(value);
+  if (type && type->kind() == c10::TypeKind::BoolType) return value != 0;
+  return value;
+}
+
+struct Converter {
+  c10::TypePtr type;
+  c10::IValue operator()(std::monostate) const { return {}; }
+  c10::IValue operator()(Node*) const { TORCH_CHECK(false, "a node is no constant"); }
+  c10::IValue operator()(bool value) const { return value; }
+  c10::IValue operator()(int64_t value) const { return int_to_ivalue(value, type); }
+  c10::IValue operator()(double value) const { return value; }
+  c10::IValue operator()(const std::string& value) const { return value; }
+  c10::IValue operator()(DType value) const {
+    return static_cast<int64_t>(scalar_type_number(value));
+  }
+  c10::IValue operator()(const Device& value) const { return c10::Device(value.name); }
+  c10::IValue operator()(const ListArg& list) const { return items_to_ivalue(list.items, type); }
+  c10::IValue operator()(const TupleArg& tuple) const {
+    return list_element(type) ? items_to_ivalue(tuple.items, type) : tuple_to_ivalue(tuple);
+  }
+  c10::IValue operator()(const DictArg& dict) const { return dict_to_ivalue(dict); }
+  c10::IValue operator()(const SliceArg&) const {
+    TORCH_CHECK(false, "a slice is no operator argument");
+  }
+};
+
+std::optional<Argument> items_to_argument(c10::ArrayRef<c10::IValue> items, bool as_tuple) {
+  std::vector<Argument> arguments;
+  for (const c10::IValue& item : items) {
+    auto argument = to_argument(item);
+    if (!argument) return std::nullopt;
+    arguments.push_back(*std::move(argument));
+  }
+  return as_tuple ? Argument::tuple(std::move(arguments)) : Argument::list(std::move(arguments));
+}
+
+std::optional<Argument> dict_to_argument(const c10::IValue& value) {
+  DictArg dict;
+  for (const auto& entry : value.toGenericDict()) {
+    auto key = to_argument(entry.key());
+    auto item = to_argument(entry.value());
+    if (!key || !item) return std::nullopt;
+    dict.items.emplace_back(*std::move(key), *std::move(item));
+  }
+  return Argument(std::move(dict));
+}
+
+std::vector<Type> types_of(c10::ArrayRef<c10::IValue> items) {
+  std::vector<Type> types;
+  for (const c10::IValue& item : items) types.push_back(type_of(item));
+  return types;
+}
+
+// One type for all elements: the first, if they agree.
+Type element_type(const std::vector<Type>& types) {
+  if (types.empty()) return {};
+  for (const Type& type : types) {
+    if (type != types[0]) return type.is_tensor() ? Type::tensor() : Type{};
+  }
+  return types[0];
+}
+
+}  // namespace
+
+c10::IValue to_ivalue_as(const Argument& argument, const c10::TypePtr& type) {
+  return std::visit(Converter{without_optional(type)}, argument.value());
+}
+
+c10::IValue to_ivalue(const Argument& argument) { return to_ivalue_as(argument, nullptr); }
+
+c10::IValue make_list(const std::vector<c10::IValue>& items, const c10::TypePtr& element) {
+  c10::TypePtr type = element ? element : guess_element(items);
+  if (type->kind() == c10::TypeKind::VarType || type->kind() == c10::TypeKind::AnyType) {
+    type = guess_element(items);
+  }
+  c10::impl::GenericList list(type);
+  for (const c10::IValue& item : items) {
+    const bool widen = type->kind() == c10::TypeKind::FloatType && item.isInt();
+    list.push_back(widen ? c10::IValue(static_cast<double>(item.toInt())) : item);
+  }
+  return list;
+}
+
+std::optional<Argument> to_argument(const c10::IValue& value) {
+  if (value.isNone()) return Argument();
+  if (value.isBool()) return Argument(value.toBool());
+  if (value.isInt()) return Argument(value.toInt());
+  if (value.isDouble()) return Argument(value.toDouble());
+  if (value.isString()) return Argument(value.toStringRef());
+  if (value.isDevice()) return Argument(Device{value.toDevice().str()});
+  if (value.isList()) return items_to_argument(value.toListRef(), false);
+  if (value.isTuple()) return items_to_argument(value.toTupleRef().elements(), true);
+  if (value.isGenericDict()) return dict_to_argument(value);
+  return std::nullopt;
+}
+
+Type type_of(const c10::IValue& value) {
+  if (value.isTensor()) {
+    const at::Tensor& tensor = value.toTensor();
+    if (!tensor.defined()) return Type::of(Type::Kind::kNone);
+    const auto dtype = dtype_of(tensor);
+    return dtype ? Type::tensor(*dtype, tensor.sizes().vec()) : Type::tensor();
+  }
+  if (value.isInt()) return Type::of(Type::Kind::kInt);
+  if (value.isDouble()) return Type::of(Type::Kind::kFloat);
+  if (value.isBool()) return Type::of(Type::Kind::kBool);
+  if (value.isString()) return Type::of(Type::Kind::kStr);
+  if (value.isNone()) return Type::of(Type::Kind::kNone);
+  if (value.isDevice()) return Type::of(Type::Kind::kDevice);
+  if (value.isTuple()) return Type::tuple(types_of(value.toTupleRef().elements()));
+  if (value.isList()) return Type::list(element_type(types_of(value.toListRef())));
+  if (value.isGenericDict()) {
+    std::vector<Type> types;
+    for (const auto& entry : value.toGenericDict()) types.push_back(type_of(entry.value()));
+    Type dict = Type::list(element_type(types));
+    dict.kind = Type::Kind::kDict;
+    return dict;
+  }
+  return {};
+}
+
+}  // namespace fxq

@@ -1,0 +1,27 @@
+// Arguments <-> IValues. For .cc files of LibTorch-facing layers only.
+#pragma once
+
+#include <ATen/core/ivalue.h>
+#include <ATen/core/jit_type.h>
+
+#include <optional>
+
+#include "fxq/graph/argument.h"
+#include "fxq/graph/type.h"
+
+namespace fxq {
+
+// A constant argument as the schema's type wants it: 1 -> Scalar or [1, 1] or 1.0; none -> None.
+// Throws c10::Error if it cannot be.
+c10::IValue to_ivalue_as(const Argument& argument, const c10::TypePtr& type);
+
+// A list or tuple of evaluated items as an IValue list of `element` type (null: from the items).
+c10::IValue make_list(const std::vector<c10::IValue>& items, const c10::TypePtr& element);
+
+// The constant as an argument; nullopt for tensors, modules and other objects.
+std::optional<Argument> to_argument(const c10::IValue& value);
+
+// What is known about a value: dtype, sizes, structure.
+Type type_of(const c10::IValue& value);
+
+}  // namespace fxq

@@ -1,0 +1,157 @@
+// y = op(inputs..., tensors..., attributes...), arranged in the order of the op's schema.
+#include "fxq/graph/op_module.h"
+
+#include <ATen/core/function_schema.h>
+#include <ATen/ops/add.h>
+#include <fmt/format.h>
+
+#include "fxq/base/check.h"
+#include "fxq/base/status.h"
+#include "fxq/graph/interpreter.h"
+#include "fxq/graph/ivalue_convert.h"
+
+namespace fxq {
+namespace {
+
+constexpr const char* kBatchCounter = "num_batches_tracked";
+
+bool is_mode_argument(const std::string& name) { return name == "training" || name == "train"; }
+
+}  // namespace
+
+OpModule::OpModule(std::string class_name, OpId op, NamedTensors tensors,
+                   NamedAttributes attributes)
+    : OpModule(std::move(class_name), canonical_schema(op), std::move(tensors),
+               std::move(attributes)) {
+  op_ = op;
+}
+
+OpModule::OpModule(std::string class_name, const c10::FunctionSchema* schema, NamedTensors tensors,
+                   NamedAttributes attributes)
+    : LeafModule(std::move(class_name)),
+      op_(OpId::kNone),
+      schema_(schema),
+      tensors_(std::move(tensors)),
+      attributes_(std::move(attributes)) {
+  FXQ_CHECK(schema_ != nullptr, "an OpModule needs a schema");
+  for (auto& [name, tensor] : tensors_) {
+    if (tensor.defined()) tensor = register_tensor(name, tensor);
+  }
+}
+
+bool OpModule::is_parameter(const std::string& name, const at::Tensor& tensor) const {
+  if (!tensor.is_floating_point()) return false;
+  return tensor.requires_grad() || name == "weight" || name == "bias";
+}
+
+// Buffers get a handle of their own, so that replacing one never reaches the caller's tensor.
+at::Tensor OpModule::register_tensor(const std::string& name, const at::Tensor& tensor) {
+  if (is_parameter(name, tensor)) {
+    return register_parameter(name, tensor, tensor.requires_grad());
+  }
+  return register_buffer(name, tensor.detach());
+}
+
+void OpModule::set_tensor(const std::string& name, at::Tensor tensor) {
+  for (auto& [key, current] : tensors_) {
+    if (key != name) continue;
+    if (parameters_.contains(name)) {
+      parameters_[name] = tensor;
+      current = std::move(tensor);
+    } else if (current.defined() && tensor.defined()) {
+      current.set_data(tensor.detach());
+    } else {
+      current = tensor.defined() ? register_tensor(name, tensor) : at::Tensor();
+    }
+    return;
+  }
+  tensors_.emplace_back(name, tensor.defined() ? register_tensor(name, tensor) : tensor);
+}
+
+std::string OpModule::kind() const {
+  if (op_ != OpId::kNone) return std::string(op_def(op_).name);
+  return schema_->overload_name().empty() ? schema_->name()
+                                          : schema_->name() + "." + schema_->overload_name();
+}
+
+std::shared_ptr<LeafModule> OpModule::clone_leaf() const {
+  auto copy = op_ == OpId::kNone
+                  ? std::make_shared<OpModule>(class_name(), schema_, tensors_, attributes_)
+                  : std::make_shared<OpModule>(class_name(), op_, tensors_, attributes_);
+  copy->train(is_training());
+  return copy;
+}
+
+at::Tensor OpModule::tensor(std::string_view name) const {
+  for (const auto& [key, tensor] : tensors_) {
+    if (key == name) return tensor;
+  }
+  return {};
+}
+
+const Argument* OpModule::attribute(std::string_view name) const {
+  for (const auto& [key, value] : attributes_) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+void OpModule::set_attribute(std::string_view name, Argument value) {
+  for (auto& [key, current] : attributes_) {
+    if (key == name) {
+      current = std::move(value);
+      return;
+    }
+  }
+  attributes_.emplace_back(std::string(name), std::move(value));
+}
+
+bool OpModule::follows_mode() const {
+  for (const c10::Argument& argument : schema_->arguments()) {
+    if (is_mode_argument(argument.name())) return attribute(argument.name()) == nullptr;
+  }
+  return false;
+}
+
+absl::StatusOr<std::vector<c10::IValue>> OpModule::bind(std::vector<c10::IValue> inputs) const {
+  std::vector<c10::IValue> stack;
+  size_t next_input = 0;
+  for (const c10::Argument& argument : schema_->arguments()) {
+    const std::string& name = argument.name();
+    const bool named = std::any_of(tensors_.begin(), tensors_.end(),
+                                   [&](const auto& entry) { return entry.first == name; });
+    if (named) {
+      const at::Tensor value = tensor(name);
+      stack.push_back(value.defined() ? c10::IValue(value) : c10::IValue());
+    } else if (const Argument* value = attribute(name)) {
+      stack.push_back(to_ivalue_as(*value, argument.type()));
+    } else if (is_mode_argument(name)) {
+      stack.emplace_back(is_training());
+    } else if (next_input < inputs.size()) {
+      stack.push_back(std::move(inputs[next_input++]));
+    } else if (argument.default_value()) {
+      stack.push_back(*argument.default_value());
+    } else {
+      return absl::InvalidArgumentError(
+          fmt::format("{} needs an argument '{}' and got {} inputs", kind(), name, inputs.size()));
+    }
+  }
+  if (next_input < inputs.size()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} takes {} inputs and got {}", kind(), next_input, inputs.size()));
+  }
+  return stack;
+}
+
+c10::IValue OpModule::call(const std::string& method, std::vector<c10::IValue> inputs) {
+  TORCH_CHECK(method == "forward", kind(), " has no method '", method, "'");
+  auto stack = bind(std::move(inputs));
+  TORCH_CHECK(stack.ok(), std::string(stack.status().message()));
+  const at::Tensor counter = tensor(kBatchCounter);
+  if (is_training() && counter.defined()) counter.add_(1);
+  auto result = call_schema(*schema_, *std::move(stack));
+  TORCH_CHECK(result.ok(), std::string(result.status().message()));
+  return *std::move(result);
+}
+
+}  // namespace fxq

@@ -1,0 +1,84 @@
+// Callees by name, and purity, from LibTorch's own schemas.
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/csrc/jit/frontend/function_schema_parser.h>
+#include <torch/csrc/jit/runtime/operator.h>
+
+#include <mutex>
+
+#include "fxq/graph/graph.h"
+
+namespace fxq {
+namespace {
+
+c10::OperatorName operator_name(std::string_view target) {
+  const size_t dot = target.find('.', target.find("::"));
+  const bool has_overload = dot != std::string_view::npos;
+  return {std::string(target.substr(0, dot)),
+          has_overload ? std::string(target.substr(dot + 1)) : std::string()};
+}
+
+const c10::FunctionSchema* find_registered(std::string_view target) {
+  const c10::OperatorName name = operator_name(target);
+  if (auto handle = c10::Dispatcher::singleton().findSchema(name)) return &handle->schema();
+  const auto symbol = c10::Symbol::fromQualString(name.name);
+  for (const auto& op : torch::jit::getAllOperatorsFor(symbol)) {
+    if (op->schema().overload_name() == name.overload_name) return &op->schema();
+  }
+  return nullptr;
+}
+
+// fxq's own ops are declared in the op table, not registered with LibTorch.
+const c10::FunctionSchema* own_schema(const OpDef& def) {
+  static auto* mutex = new std::mutex;
+  static auto* schemas = new std::unordered_map<OpId, std::unique_ptr<c10::FunctionSchema>>;
+  std::lock_guard<std::mutex> lock(*mutex);
+  auto& schema = (*schemas)[def.id];
+  if (!schema) {
+    schema =
+        std::make_unique<c10::FunctionSchema>(torch::jit::parseSchema(std::string(def.schema)));
+  }
+  return schema.get();
+}
+
+bool mutates(const c10::FunctionSchema& schema) {
+  for (const c10::Argument& argument : schema.arguments()) {
+    if (argument.alias_info() && argument.alias_info()->isWrite()) return true;
+  }
+  return false;
+}
+
+bool draws_random_numbers(const c10::FunctionSchema& schema) {
+  const auto handle = c10::Dispatcher::singleton().findSchema(schema.operator_name());
+  return handle && handle->hasTag(at::Tag::nondeterministic_seeded);
+}
+
+bool is_pure_prim(const c10::FunctionSchema& schema) {
+  static const auto* pure = new std::unordered_set<std::string>{"aten", "fxq"};
+  const std::string space = schema.name().substr(0, schema.name().find("::"));
+  return pure->count(space) != 0;
+}
+
+}  // namespace
+
+Callee find_callee(std::string_view target) {
+  const OpId op = op_from_overload(target);
+  if (op != OpId::kNone && op_def(op).overloads[0] == target) return {op, canonical_schema(op)};
+  if (target.find("::") == std::string_view::npos) return {op, nullptr};
+  return {op, find_registered(target)};
+}
+
+const c10::FunctionSchema* canonical_schema(OpId op) {
+  const OpDef& def = op_def(op);
+  if (!def.schema.empty()) return own_schema(def);
+  return def.overloads.empty() ? nullptr : find_registered(def.overloads[0]);
+}
+
+bool is_impure(const Node& node) {
+  if (node.is(NodeKind::kPlaceholder) || node.is(NodeKind::kOutput)) return true;
+  if (node.is(NodeKind::kGetAttr)) return false;
+  const c10::FunctionSchema* schema = node.schema();
+  if (!schema) return true;
+  return !is_pure_prim(*schema) || mutates(*schema) || draws_random_numbers(*schema);
+}
+
+}  // namespace fxq
