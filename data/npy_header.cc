@@ -66,11 +66,13 @@ class DictParser {
   absl::StatusOr<std::string> descr() {
     skip_space();
     if (text_.substr(at_, 1) != "[") return string();
-    const size_t end = text_.find(']', at_);
-    if (end == std::string_view::npos) return error("']'");
-    std::string value(text_.substr(at_, end + 1 - at_));
-    at_ = end + 1;
-    return value;
+    const size_t begin = at_;
+    for (int depth = 0; at_ < text_.size();) {
+      const char c = text_[at_++];
+      if (c == '[') ++depth;
+      if (c == ']' && --depth == 0) return std::string(text_.substr(begin, at_ - begin));
+    }
+    return error("']'");
   }
 
   absl::StatusOr<int64_t> integer() {
