@@ -175,8 +175,6 @@ void read_shapes(AttrReader& reader, const ConvProblem& problem, int spatial, Co
 
 }  // namespace
 
-bool ConvProblem::empty() const { return numel(out_dims) == 0; }
-
 absl::StatusOr<ConvProblem> read_conv(const Step& step, Descs inputs, bool transposed) {
   AttrReader reader(step);
   ConvProblem problem;

@@ -39,7 +39,6 @@ struct ConvProblem {
   bool transpose_output = false;
 
   int storage_shift() const { return input == DType::kI8 ? 128 : 0; }
-  bool empty() const;  // no output element at all
 };
 
 absl::StatusOr<ConvProblem> read_conv(const Step& step, Descs inputs, bool transposed);

@@ -33,20 +33,21 @@ std::vector<int16_t> tap_major(const ConvGeometry& g, absl::Span<const T> weight
 
 }  // namespace
 
-ByteWeights canonical_bytes(const ConvProblem& problem) {
+ByteWeights canonical_bytes(const ConvProblem& problem, int64_t merged) {
   const ConvGeometry& g = problem.geometry;
   ByteWeights result;
   const absl::Span<const int8_t> plain = problem.weight->data<int8_t>();
-  if (!g.transposed) {
+  if (!g.transposed && merged == 1) {
     result.values = plain;
     return result;
   }
-  result.storage.reserve(plain.size());
+  const int64_t row = g.group_inputs() * g.taps();
+  result.storage.resize(g.out_channels * row * merged);
   for (int64_t o = 0; o < g.out_channels; ++o) {
+    const int64_t block = o / g.group_outputs() % merged;
+    int8_t* to = result.storage.data() + (o * merged + block) * row;
     for (int64_t i = 0; i < g.group_inputs(); ++i) {
-      for (int64_t tap = 0; tap < g.taps(); ++tap) {
-        result.storage.push_back(plain[weight_index(g, o, i, tap)]);
-      }
+      for (int64_t tap = 0; tap < g.taps(); ++tap) *to++ = plain[weight_index(g, o, i, tap)];
     }
   }
   result.values = result.storage;

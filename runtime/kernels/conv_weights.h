@@ -11,12 +11,13 @@
 
 namespace fxq::conv {
 
-// [out_channels][in_channels / groups][taps]; of 8-bit weights only.
+// [out_channels][in_channels / groups][taps]; of 8-bit weights only. `merged` neighbouring groups
+// become one, with zeros where they do not meet.
 struct ByteWeights {
   std::vector<int8_t> storage;  // used if the order had to change
   absl::Span<const int8_t> values;
 };
-ByteWeights canonical_bytes(const ConvProblem& problem);
+ByteWeights canonical_bytes(const ConvProblem& problem, int64_t merged);
 
 // The same of 8- or 16-bit weights, as [taps][in_channels / groups][out_channels], for plain loops.
 std::vector<int16_t> tap_major_words(const ConvProblem& problem);

@@ -1,0 +1,171 @@
+// Every route of Conv, ConvTranspose and Linear against the scalar definition: no element may
+// differ, on any number of threads.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "conv_case.h"
+#include "fxq/runtime/isa.h"
+
+namespace fxq {
+namespace {
+
+using Dims = std::vector<int64_t>;
+
+ConvCase conv(Dims x, Dims weight, Dims stride = {}, Dims padding = {}, int64_t groups = 1,
+              Dims dilation = {}) {
+  ConvCase c;
+  c.x = std::move(x);
+  c.weight = std::move(weight);
+  c.stride = std::move(stride);
+  c.padding = std::move(padding);
+  c.groups = groups;
+  c.dilation = std::move(dilation);
+  return c;
+}
+
+ConvCase transposed(Dims x, Dims weight, Dims stride, Dims padding, int64_t groups = 1,
+                    Dims output_padding = {}, Dims dilation = {}) {
+  ConvCase c = conv(std::move(x), std::move(weight), std::move(stride), std::move(padding), groups,
+                    std::move(dilation));
+  c.kernel = "ConvTranspose";
+  c.output_padding = std::move(output_padding);
+  return c;
+}
+
+ConvCase linear(Dims x, Dims weight) {
+  ConvCase c = conv(std::move(x), std::move(weight));
+  c.kernel = "Linear";
+  return c;
+}
+
+std::vector<ConvCase> convolutions() {
+  return {conv({1, 8, 1, 1}, {28, 8, 1, 1}),
+          conv({3, 8, 5, 7}, {33, 8, 1, 1}),
+          conv({2, 64, 9, 9}, {64, 64, 1, 1}, {2, 2}),
+          conv({1, 16, 12, 11}, {64, 16, 3, 3}, {2, 2}, {1, 1}),
+          conv({1, 64, 14, 14}, {64, 64, 3, 3}, {}, {1, 1}),
+          conv({2, 3, 33, 30}, {64, 3, 7, 7}, {2, 2}, {3, 3}),
+          conv({1, 3, 32, 32}, {10, 3, 3, 3}, {2, 2}, {1, 1}),
+          conv({2, 28, 17, 19}, {33, 28, 3, 3}, {}, {2, 2}, 1, {2, 2}),
+          conv({1, 10, 9, 9}, {10, 1, 5, 5}, {}, {2, 2}, 10),
+          conv({3, 33, 8, 8}, {33, 1, 3, 3}, {2, 2}, {1, 1}, 33),
+          conv({1, 64, 20, 20}, {64, 1, 3, 3}, {}, {1, 1}, 64),
+          conv({1, 64, 10, 10}, {64, 8, 3, 3}, {}, {1, 1}, 8),
+          conv({2, 12, 12, 12}, {24, 3, 3, 3}, {}, {1, 1}, 4),
+          conv({1, 6, 8, 8}, {12, 1, 3, 3}, {}, {1, 1}, 6),
+          conv({1, 1, 7, 7}, {1, 1, 3, 3}, {}, {1, 1}),
+          conv({1, 1, 1, 1}, {1, 1, 1, 1}),
+          conv({1, 8, 9, 10}, {16, 8, 3, 3}, {2, 1}, {0, 2, 1, 1}),
+          conv({1, 8, 4, 4}, {16, 8, 3, 3}, {3, 3}, {2, 2}),
+          conv({1, 8, 2, 2}, {16, 8, 1, 1}, {}, {2, 2}),
+          conv({1, 4, 1, 9}, {8, 4, 1, 3}, {1, 2}, {0, 1}),
+          conv({1, 256, 7, 7}, {256, 256, 3, 3}, {}, {1, 1}),
+          conv({2, 8, 15}, {16, 8, 3}, {2}, {1}),
+          conv({1, 8, 6, 7, 8}, {16, 8, 3, 3, 3}, {2, 1, 1}, {1, 1, 1}),
+          conv({2, 3, 5, 6, 7}, {8, 3, 2, 3, 3}, {}, {1, 0, 1})};
+}
+
+std::vector<ConvCase> transposed_convolutions() {
+  return {transposed({1, 16, 7, 7}, {16, 8, 2, 2}, {2, 2}, {}),
+          transposed({2, 28, 6, 5}, {28, 10, 4, 4}, {2, 2}, {1, 1}),
+          transposed({1, 32, 5, 5}, {32, 16, 3, 3}, {2, 2}, {1, 1}, 1, {1, 1}),
+          transposed({1, 8, 5, 5}, {8, 1, 4, 4}, {2, 2}, {1, 1}, 8),
+          transposed({1, 8, 5, 5}, {8, 6, 3, 3}, {}, {1, 1}, 2, {}, {2, 2}),
+          transposed({1, 8, 9}, {8, 4, 4}, {2}, {1}),
+          transposed({1, 4, 3, 4, 3}, {4, 6, 2, 2, 2}, {2, 2, 2}, {})};
+}
+
+std::vector<ConvCase> linears() {
+  return {linear({1, 512}, {1000, 512}), linear({7, 33}, {10, 33}),    linear({5}, {3, 5}),
+          linear({64, 96}, {128, 96}),   linear({2, 5, 24}, {40, 24}), linear({2, 3, 4, 8}, {6, 8}),
+          linear({1, 1}, {1, 1})};
+}
+
+// Each shape with each form of output and epilogue.
+std::vector<ConvCase> with_epilogues(const std::vector<ConvCase>& shapes) {
+  std::vector<ConvCase> cases;
+  const auto add = [&](ConvCase c, DType x, DType out, const char* act, bool bias, bool has_other,
+                       DType other) {
+    c.x_type = x;
+    c.output = out;
+    c.activation = act;
+    c.bias = bias;
+    c.has_other = has_other;
+    c.other = other;
+    cases.push_back(std::move(c));
+  };
+  for (const ConvCase& c : shapes) {
+    add(c, DType::kU8, DType::kU8, "relu", true, false, DType::kU8);
+    add(c, DType::kU8, DType::kI8, "", false, false, DType::kU8);
+    add(c, DType::kI8, DType::kU8, "relu6", true, false, DType::kU8);
+    add(c, DType::kI8, DType::kI8, "", true, true, DType::kI8);
+    add(c, DType::kU8, DType::kU8, "relu", true, true, DType::kU8);
+    add(c, DType::kU8, DType::kU8, "relu6", true, true, DType::kI8);
+    add(c, DType::kI8, DType::kI8, "relu", false, true, DType::kU8);
+    add(c, DType::kI8, DType::kF32, "", true, false, DType::kU8);
+    add(c, DType::kU8, DType::kF32, "relu", false, false, DType::kU8);
+    add(c, DType::kU8, DType::kI16, "", true, true, DType::kI16);
+  }
+  return cases;
+}
+
+void expect_exact(const ConvCase& c) {
+  const ConvData data = make_data(c);
+  for (int threads = 1; threads <= 3; ++threads) {
+    for (const bool in_place : {false, true}) {
+      if (in_place && !c.has_other) continue;
+      const ConvRun run = run_kernel(data, {threads, in_place});
+      ASSERT_TRUE(run.status.ok()) << c << ": " << run.status;
+      EXPECT_EQ(differences(run.output, data.expected), 0)
+          << c << " by " << run.implementation << ", threads " << threads;
+    }
+  }
+}
+
+TEST(Conv, EqualsTheDefinition) {
+  for (const ConvCase& c : with_epilogues(convolutions())) expect_exact(c);
+}
+
+TEST(ConvTranspose, EqualsTheDefinition) {
+  for (const ConvCase& c : with_epilogues(transposed_convolutions())) expect_exact(c);
+}
+
+TEST(Linear, EqualsTheDefinition) {
+  for (const ConvCase& c : with_epilogues(linears())) expect_exact(c);
+}
+
+TEST(Conv, SixteenBitsEqualTheDefinition) {
+  for (ConvCase c :
+       {conv({2, 6, 7, 8}, {9, 6, 3, 3}, {2, 2}, {1, 1}),
+        conv({1, 8, 6, 6}, {8, 1, 3, 3}, {}, {1, 1}, 8), linear({3, 40}, {5, 40}),
+        linear({2, 3, 40}, {5, 40}), transposed({1, 4, 5, 5}, {4, 6, 3, 3}, {2, 2}, {1, 1})}) {
+    for (const DType output : {DType::kI16, DType::kI8, DType::kF32}) {
+      c.output = output;
+      c.x_type = DType::kI16;
+      expect_exact(c);
+      c.weight_type = DType::kI16;
+      expect_exact(c);
+      c.x_type = DType::kI8;
+      expect_exact(c);
+      c.weight_type = DType::kI8;
+    }
+  }
+}
+
+TEST(Conv, SumsBeyondFloatPrecisionStayExact) {
+  for (ConvCase c :
+       {conv({1, 512, 5, 5}, {64, 512, 3, 3}, {}, {1, 1}), linear({2, 8192}, {64, 8192}),
+        conv({1, 1024, 4, 4}, {32, 512, 3, 3}, {}, {}, 2)}) {
+    c.extreme = true;
+    for (const DType output : {DType::kU8, DType::kI8, DType::kF32}) {
+      c.output = output;
+      c.x_type = DType::kU8;
+      expect_exact(c);
+      c.x_type = DType::kI8;
+      expect_exact(c);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fxq
