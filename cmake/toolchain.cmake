@@ -6,7 +6,6 @@ endif()
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
 
@@ -25,7 +24,8 @@ target_compile_features(fxq_flags INTERFACE cxx_std_17)
 target_include_directories(fxq_flags INTERFACE
   $<BUILD_INTERFACE:${CMAKE_BINARY_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 # -ffp-contract=off: the order of float operations is part of the definition of every kernel.
-set(FXQ_FLAGS -Wall -Wextra -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -ffp-contract=off)
+# -fPIC everywhere, executables too: they share the precompiled header with the libraries.
+set(FXQ_FLAGS -fPIC -Wall -Wextra -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -ffp-contract=off)
 if(FXQ_WERROR)
   list(APPEND FXQ_FLAGS -Werror)
 endif()
