@@ -49,7 +49,8 @@ std::vector<std::string> nearest_names(std::string_view name, absl::Span<const s
   std::vector<std::pair<double, size_t>> ranked;
   for (size_t i = 0; i < known.size(); ++i) {
     const double distance = edit_distance(name, known[i]);
-    const double allowed = std::max(1.0, std::max(name.size(), known[i].size()) / 3.0);
+    const size_t longer = std::min(kMaxLength, std::max(name.size(), known[i].size()));
+    const double allowed = std::max(1.0, static_cast<double>(longer) / 3.0);
     if (distance <= allowed) ranked.emplace_back(distance, i);
   }
   std::sort(ranked.begin(), ranked.end());
