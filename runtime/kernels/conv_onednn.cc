@@ -177,6 +177,7 @@ class Binder {
   }
 
   absl::StatusOr<std::unique_ptr<BoundStep>> bind() {
+    FXQ_RETURN_IF_ERROR(check_windows());
     FXQ_RETURN_IF_ERROR(choose_route());
     const auto multiplier = problem_.multiplier->data<float>();
     shared_.multiplier.assign(multiplier.begin(), multiplier.end());
@@ -192,13 +193,24 @@ class Binder {
   }
 
  private:
+  // With holes between the windows, oneDNN 2.6.3 gives wrong results.
+  absl::Status check_windows() const {
+    const ConvGeometry& g = shared_.geometry;
+    for (int axis = 0; axis < 3 && g.transposed; ++axis) {
+      if (g.kernel[axis] < g.stride[axis]) {
+        return absl::UnimplementedError(
+            "no transposed convolution with a stride beyond its kernel");
+      }
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status choose_route() {
     const bool transposed = shared_.geometry.transposed;
     const SumBounds bounds = sum_bounds(problem_, weights_.values, !transposed);
     const DType output = shared_.epilogue.output;
-    // oneDNN cannot fuse a residual into a transposed convolution.
     shared_.fused = has_vnni() && output != DType::kI16 && !shared_.channels_first &&
-                    !(transposed && shared_.epilogue.has_other) && fused_is_exact(problem_, bounds);
+                    fuses_residual() && fused_is_exact(problem_, bounds);
     if (!shared_.fused) {
       // Below VNNI, the zero point's correction is taken from products that may have saturated.
       if (transposed && shared_.shift != 0 && !has_vnni()) {
@@ -210,6 +222,15 @@ class Binder {
     }
     for (const int64_t bias : bounds.bias) shared_.bias.push_back(static_cast<int32_t>(bias));
     return absl::OkStatus();
+  }
+
+  // oneDNN 2.6.3 has no residual in transposed convolutions, and on avx2_vnni its depthwise kernels
+  // with one write wrong results (registers run out: 9 to 16 channels, 5x5).
+  bool fuses_residual() const {
+    const ConvGeometry& g = shared_.geometry;
+    if (!shared_.epilogue.has_other) return true;
+    const bool depthwise = g.groups > 1 && g.group_inputs() == 1 && g.group_outputs() == 1;
+    return !g.transposed && !(depthwise && effective_isa() == Isa::kAvx2Vnni);
   }
 
   // Zero padding of an i8 source is a stored 128, which oneDNN does not write.

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <random>
+
 #include "conv_case.h"
 #include "fxq/runtime/isa.h"
 
@@ -164,6 +167,47 @@ TEST(Conv, SumsBeyondFloatPrecisionStayExact) {
       c.x_type = DType::kI8;
       expect_exact(c);
     }
+  }
+}
+
+// Shapes nobody thought of. FXQ_FUZZ=100000 searches longer; a seed is its case's number.
+ConvCase random_case(uint32_t seed) {
+  std::mt19937 random(seed);
+  const auto pick = [&](std::vector<int64_t> from) { return from[random() % from.size()]; };
+  const auto below = [&](int64_t n) { return static_cast<int64_t>(random() % n); };
+  ConvCase c;
+  const int64_t groups = pick({1, 1, 1, 2, 3, 8, 16, 32});
+  const int64_t in = random() % 3 == 0 ? 1 : pick({1, 2, 3, 4, 5, 8, 13, 16, 28, 33, 64});
+  const int64_t out = random() % 3 == 0 ? 1 : pick({1, 2, 3, 4, 7, 8, 10, 16, 31, 48, 64});
+  const bool is_transposed = random() % 6 == 0;
+  const Dims kernel = {1 + below(5), 1 + below(5)};
+  const Dims dilation = {1 + below(4) / 3, 1 + below(4) / 3};
+  const Dims extent = {dilation[0] * (kernel[0] - 1) + 1, dilation[1] * (kernel[1] - 1) + 1};
+  const Dims x = {1 + below(3), in * groups, extent[0] + below(9), extent[1] + below(9)};
+  const Dims stride = {1 + below(3), 1 + below(3)};
+  const Dims padding = {below(extent[0] / 2 + 1), below(extent[1] / 2 + 1)};
+  if (is_transposed) {
+    c = transposed(x, {in * groups, out, kernel[0], kernel[1]}, stride, padding, groups, {},
+                   dilation);
+  } else {
+    c = conv(x, {out * groups, in, kernel[0], kernel[1]}, stride, padding, groups, dilation);
+  }
+  c.x_type = random() % 2 ? DType::kI8 : DType::kU8;
+  c.output = random() % 2 ? DType::kI8 : DType::kU8;
+  if (random() % 8 == 0) c.output = DType::kF32;
+  c.activation = std::vector<std::string>{"", "relu", "relu6"}[random() % 3];
+  c.bias = random() % 2;
+  c.has_other = c.output != DType::kF32 && random() % 2;
+  c.other = random() % 2 ? DType::kI8 : DType::kU8;
+  return c;
+}
+
+TEST(Conv, RandomShapesEqualTheDefinition) {
+  const char* const wanted = std::getenv("FXQ_FUZZ");
+  const uint32_t cases = wanted ? static_cast<uint32_t>(std::atoi(wanted)) : 200;
+  for (uint32_t seed = 0; seed < cases; ++seed) {
+    SCOPED_TRACE(seed);
+    expect_exact(random_case(seed));
   }
 }
 
