@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "fxq/graph/lexer.h"
 #include "fxq/graph/node.h"
 
 namespace fxq {
@@ -33,6 +34,15 @@ std::string float_text(double value) {
   return text;
 }
 
+// [3,3] like a shape, but [%a, %b].
+std::string list_text(const ListArg& list) {
+  bool constant = true;
+  for (const Argument& item : list.items) constant = constant && item.is_constant();
+  std::vector<std::string> parts;
+  for (const Argument& item : list.items) parts.push_back(item.to_string());
+  return fmt::format("[{}]", fmt::join(parts, constant ? "," : ", "));
+}
+
 std::string tuple_text(const TupleArg& tuple) {
   if (tuple.names.empty()) {
     return fmt::format("({}{})", joined(tuple.items), tuple.items.size() == 1 ? "," : "");
@@ -52,35 +62,18 @@ std::string dict_text(const DictArg& dict) {
   return fmt::format("{{{}}}", fmt::join(parts, ", "));
 }
 
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
-      result += '\\';
-      result += c;
-    } else if (c == '\n') {
-      result += "\\n";
-    } else if (c == '\t') {
-      result += "\\t";
-    } else {
-      result += c;
-    }
-  }
-  return result + '"';
-}
-
 struct Printer {
   std::string operator()(std::monostate) const { return "none"; }
   std::string operator()(Node* node) const { return "%" + node->name(); }
   std::string operator()(bool value) const { return value ? "true" : "false"; }
   std::string operator()(int64_t value) const { return std::to_string(value); }
   std::string operator()(double value) const { return float_text(value); }
-  std::string operator()(const std::string& value) const { return quoted(value); }
+  std::string operator()(const std::string& value) const { return quoted_text(value); }
   std::string operator()(DType value) const { return std::string(dtype_name(value)); }
   std::string operator()(const Device& value) const {
-    return fmt::format("device({})", quoted(value.name));
+    return fmt::format("device({})", quoted_text(value.name));
   }
-  std::string operator()(const ListArg& list) const { return "[" + joined(list.items) + "]"; }
+  std::string operator()(const ListArg& list) const { return list_text(list); }
   std::string operator()(const TupleArg& tuple) const { return tuple_text(tuple); }
   std::string operator()(const DictArg& dict) const { return dict_text(dict); }
   std::string operator()(const SliceArg& slice) const {

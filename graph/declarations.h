@@ -1,16 +1,14 @@
 // Declarations: everything that stands before `graph` in the text form: settings, guards, modules,
-// tensors and their initial states. Reads them from a Lexer it borrows and puts them into a
-// GraphModule. Faults that need not stop the reading go to `problems`.
+// tensors and their states. Reads them from a Lexer it borrows and puts them into a GraphModule.
+// Faults that need not stop the reading go to `problems`; a returned error ends it.
 #pragma once
 
-#include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "fxq/graph/graph_module.h"
-#include "fxq/graph/lexer.h"
-#include "fxq/graph/problems.h"
+#include "fxq/graph/declared_tensors.h"
 #include "fxq/graph/text.h"
 
 namespace fxq {
@@ -18,52 +16,42 @@ namespace fxq {
 class Declarations {
  public:
   Declarations(Lexer& lexer, const ParseOptions& options, Problems& problems)
-      : lexer_(lexer), options_(options), problems_(problems) {}
+      : lexer_(lexer), options_(options), problems_(problems), slots_(options.tensors, problems) {}
 
-  // A returned error is one that ends the reading: the text is not of the grammar.
   absl::Status read(GraphModule& gm);
+  // True for every module and tensor that the text names, faulty or not.
+  bool declares(const std::string& path) const { return paths_.count(path) != 0; }
 
  private:
-  struct Slot {  // a declared tensor; tied ones share it
-    at::Tensor tensor;
-    bool given = false;  // by ParseOptions::tensors: never written into
-  };
+  enum class Mode : uint8_t { kOfGraph, kTrain, kEval };
   struct Module {
     Token at;
     ModuleSpec spec;
-    std::vector<std::string> trains;
-    std::vector<std::string> frozen;
-    int mode = -1;  // 0: eval, 1: train, -1: the graph's
+    std::set<std::string> trains;  // tensors beside weight and bias that are parameters
+    std::set<std::string> frozen;  // of weight and bias, those that do not train
+    Mode mode = Mode::kOfGraph;
   };
 
+  absl::Status read_one(GraphModule& gm);
   absl::Status read_setting(GraphModule& gm);
-  absl::Status read_guard(GraphModule& gm);
   absl::Status read_tensor(bool trains);
   absl::Status read_module();
-  absl::Status read_module_entry(Module& module);
-  absl::Status read_module_annotation(Module& module);
+  absl::Status read_entry(Module& module);
+  absl::Status read_annotation(Module& module);
   absl::Status read_state();
-  absl::Status read_tie(const Token& path);
-  void apply_state(const Token& at, const std::string& path, const TensorInit& init);
-
-  void declare(const Token& at, const std::string& path, const Type& type);
-  at::Tensor allocate(const Token& at, const std::string& path, const Type& type);
-  at::Tensor given(const Token& at, const std::string& path, const Type& type);
-  Slot* find(const Token& path);
+  void claim(const Token& path);
 
   void build(GraphModule& gm);
-  at::Tensor finished(const std::string& path, bool trains);
-  std::shared_ptr<LeafModule> make(const Module& module);
-  void tie_modules(GraphModule& gm);
+  absl::StatusOr<std::shared_ptr<LeafModule>> make(const ModuleSpec& spec);
+  void restore_ties(GraphModule& gm);
 
   Lexer& lexer_;
   const ParseOptions& options_;
   Problems& problems_;
-  std::map<std::string, std::shared_ptr<Slot>> slots_;  // by full path
-  std::vector<std::pair<std::string, bool>> tensors_;   // get_attr tensors: path, trains
+  DeclaredTensors slots_;
+  std::vector<std::pair<std::string, bool>> tensors_;  // of get_attr: path, trains
   std::vector<Module> modules_;
-  std::map<std::string, int> paths_;  // of modules and tensors, for duplicates
-  int64_t allocated_ = 0;
+  std::set<std::string> paths_;
   bool training_ = false;
 };
 

@@ -38,10 +38,13 @@ class OpModule : public LeafModule {
   // True: `training`/`train` arguments follow is_training(); false: the attribute's fixed value.
   bool follows_mode() const;
 
+ protected:
+  // Inputs, tensors and attributes in schema order: what call() passes to the op.
+  absl::StatusOr<std::vector<c10::IValue>> bind(std::vector<c10::IValue> inputs) const;
+
  private:
   at::Tensor register_tensor(const std::string& name, const at::Tensor& tensor);
   bool is_parameter(const std::string& name, const at::Tensor& tensor) const;
-  absl::StatusOr<std::vector<c10::IValue>> bind(std::vector<c10::IValue> inputs) const;
 
   OpId op_;
   const c10::FunctionSchema* schema_;

@@ -148,6 +148,21 @@ absl::StatusOr<Argument> read_argument(Lexer& lexer, const NodeLookup& nodes, in
   return read_word_argument(lexer, word, nodes, depth);
 }
 
+absl::StatusOr<Token> read_key(Lexer& lexer, std::string_view what) {
+  if (lexer.peek().is(Tok::kString)) return lexer.take();
+  return lexer.expect(Tok::kName, what);
+}
+
+absl::Status read_braces(Lexer& lexer, const std::function<absl::Status(const Token& key)>& entry) {
+  FXQ_RETURN_IF_ERROR(lexer.expect("{", "before annotations"));
+  while (!lexer.peek().is("}")) {
+    FXQ_ASSIGN_OR_RETURN(const Token key, lexer.expect(Tok::kName, "the name of an annotation"));
+    FXQ_RETURN_IF_ERROR(entry(key));
+    if (!lexer.take_if(",")) break;
+  }
+  return lexer.expect("}", "after the annotations");
+}
+
 absl::StatusOr<std::string> read_string(Lexer& lexer, std::string_view what) {
   FXQ_ASSIGN_OR_RETURN(Token token,
                        lexer.expect(Tok::kString, std::string(what) + " in quotes"));

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "fxq/graph/argument.h"
@@ -24,6 +26,12 @@ absl::StatusOr<Argument> read_argument(Lexer& lexer, const NodeLookup& nodes, in
 // The rest of an argument whose first token, a word, was already taken (keywords need one look more).
 absl::StatusOr<Argument> read_word_argument(Lexer& lexer, const Token& word,
                                             const NodeLookup& nodes, int depth = 0);
+
+// A name, in quotes if it is no plain word ("cell.weight" of an opaque module).
+absl::StatusOr<Token> read_key(Lexer& lexer, std::string_view what);
+
+// {key=value, flag, ...}: calls `entry` after each key was taken.
+absl::Status read_braces(Lexer& lexer, const std::function<absl::Status(const Token& key)>& entry);
 
 // "text", of a setting, an owner, a source.
 absl::StatusOr<std::string> read_string(Lexer& lexer, std::string_view what);

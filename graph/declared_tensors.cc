@@ -1,0 +1,130 @@
+// module @c = conv2d(weight: f32[8,3,3,3], ..)   ->  "c.weight": zeros, f32[8,3,3,3]
+// state @c.weight = normal(7)                    ->  its bytes
+// state @d.weight = @c.weight                    ->  one tensor under two paths
+#include "fxq/graph/declared_tensors.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+
+#include "fxq/base/nearest.h"
+#include "fxq/graph/ivalue_convert.h"
+#include "fxq/graph/tensor_convert.h"
+
+namespace fxq {
+namespace {
+
+// A text of a few bytes must not ask for all memory; real weights come with the artifact.
+constexpr int64_t kMaxBytes = int64_t{4} << 30;
+
+uint64_t hash(std::string_view text) {
+  uint64_t value = 0xcbf29ce484222325ULL;
+  for (char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  return value;
+}
+
+}  // namespace
+
+void DeclaredTensors::check_given(const Token& at, const std::string& path, const Type& type,
+                                  const at::Tensor& tensor) {
+  const Type actual = type_of(tensor);
+  if (actual.dtype == type.dtype && (!type.dtype || actual.dims == type.dims)) return;
+  problems_.add(Lexer::at(at, fmt::format("{} is declared as {} but its data is {}",
+                                          path_text(path), type.to_string(), actual.to_string())));
+}
+
+at::Tensor DeclaredTensors::allocate(const Token& at, const Type& type) {
+  if (!type.is_tensor() || !type.dtype || !type.has_static_shape()) {
+    problems_.add(Lexer::at(at, "expected a tensor type with a known shape, read " +
+                                    type.to_string()));
+    return {};
+  }
+  int64_t bytes = static_cast<int64_t>(dtype_size(*type.dtype));
+  std::vector<int64_t> sizes;
+  bool fits = true;
+  for (const Dim& dim : *type.dims) {
+    sizes.push_back(dim.size);
+    fits = fits && !__builtin_mul_overflow(bytes, std::max<int64_t>(dim.size, 1), &bytes);
+  }
+  fits = fits && bytes <= kMaxBytes - allocated_;
+  if (!fits) {
+    problems_.add(Lexer::at(at, fmt::format("the tensors up to this {} need more than {} GiB; a "
+                                            "text this large needs its tensors beside it",
+                                            type.to_string(), kMaxBytes >> 30)));
+    return {};
+  }
+  allocated_ += bytes;
+  const auto scalar = static_cast<at::ScalarType>(scalar_type_number(*type.dtype));
+  return at::zeros(sizes, at::TensorOptions().dtype(scalar));
+}
+
+void DeclaredTensors::declare(const Token& at, const std::string& path, const Type& type) {
+  auto slot = std::make_shared<Slot>();
+  if (const auto it = given_.find(path); it != given_.end() && it->second.defined()) {
+    check_given(at, path, type, it->second);
+    *slot = {it->second.detach(), true};
+  } else {
+    slot->tensor = allocate(at, type);
+  }
+  if (!slots_.emplace(path, std::move(slot)).second) {
+    problems_.add(Lexer::at(at, "a second tensor " + path_text(path)));
+  }
+}
+
+std::shared_ptr<DeclaredTensors::Slot> DeclaredTensors::find(const Token& path) {
+  const auto it = slots_.find(path.text);
+  if (it != slots_.end()) return it->second;
+  std::vector<std::string> known;
+  for (const auto& [name, slot] : slots_) known.push_back(name);
+  problems_.add(Lexer::at(path, fmt::format("no tensor {} is declared above: {}",
+                                            path.describe(), did_you_mean(path.text, known))));
+  return nullptr;
+}
+
+void DeclaredTensors::fill_slot(const Token& at, const TensorInit& init, Slot& slot,
+                                uint64_t salt) {
+  if (!slot.tensor.defined()) return;
+  auto content = seeded_tensor(init, slot.tensor, salt);
+  if (!content.ok()) {
+    problems_.add(Lexer::at(at, std::string(content.status().message())));
+  } else if (slot.given) {
+    slot = {*std::move(content), false};
+  } else {
+    slot.tensor.copy_(*content);
+  }
+}
+
+void DeclaredTensors::fill(const Token& at, const TensorInit& init) {
+  if (at.is(Token::Kind::kPath)) {
+    if (const auto slot = find(at)) fill_slot(at, init, *slot, 0);
+    return;
+  }
+  for (const auto& [path, slot] : slots_) fill_slot(at, init, *slot, hash(path));
+}
+
+void DeclaredTensors::tie(const Token& path, const Token& source) {
+  const auto to = find(path);
+  const auto from = find(source);
+  if (!to || !from || !to->tensor.defined() || !from->tensor.defined()) return;
+  const Type left = type_of(to->tensor);
+  const Type right = type_of(from->tensor);
+  if (left != right) {
+    problems_.add(Lexer::at(path, fmt::format("{} is {} and cannot be {}, which is {}",
+                                              path.describe(), left.to_string(), source.describe(),
+                                              right.to_string())));
+    return;
+  }
+  slots_[path.text] = from;
+  ties_.emplace_back(path.text, source.text);
+}
+
+at::Tensor DeclaredTensors::finish(const std::string& path, bool trains) {
+  const auto it = slots_.find(path);
+  if (it == slots_.end() || !it->second->tensor.defined()) return {};
+  if (trains && it->second->tensor.is_floating_point()) {
+    it->second->tensor.set_requires_grad(true);
+  }
+  return it->second->tensor;
+}
+
+}  // namespace fxq
