@@ -19,3 +19,11 @@
 #else
 #define FXQ_VECTORIZE __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
+
+// Before a loop whose iterations do not depend on each other even when its output is the very array
+// that it reads (in place).
+#if defined(__clang__)
+#define FXQ_IVDEP _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define FXQ_IVDEP _Pragma("GCC ivdep")
+#endif

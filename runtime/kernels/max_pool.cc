@@ -1,0 +1,117 @@
+// MaxPool: y = max of the window, integers and scale kept. attrs kernel_size, stride, padding,
+// dilation, ceil_mode. Stored order is value order, so the shift of i8 does not matter.
+#include <limits>
+
+#include "fxq/base/status.h"
+#include "fxq/runtime/kernels/checks.h"
+#include "fxq/runtime/kernels/range_step.h"
+#include "fxq/runtime/kernels/windows.h"
+#include "fxq/runtime/vectorize.h"
+
+namespace fxq {
+namespace {
+
+using namespace kernels;  // NOLINT(google-build-using-namespace): this file is one of its members
+
+constexpr int64_t kBlock = 64;  // channels whose maxima stay in registers
+
+// Maxima over rows x columns taps; steps in elements.
+struct Taps {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t row_step = 0;
+  int64_t column_step = 0;
+};
+
+template <typename T>
+inline __attribute__((always_inline)) void max_pixel(const T* x, Taps taps, int64_t channels,
+                                                     T* y) {
+  int64_t c = 0;
+  for (; c + kBlock <= channels; c += kBlock) {
+    T best[kBlock];
+    for (T& value : best) value = std::numeric_limits<T>::lowest();
+    for (int64_t r = 0; r < taps.rows; ++r) {
+      for (int64_t k = 0; k < taps.columns; ++k) {
+        const T* from = x + r * taps.row_step + k * taps.column_step + c;
+        for (int64_t i = 0; i < kBlock; ++i) best[i] = std::max(best[i], from[i]);
+      }
+    }
+    for (int64_t i = 0; i < kBlock; ++i) y[c + i] = best[i];
+  }
+  if (c == channels) return;
+  for (int64_t i = c; i < channels; ++i) y[i] = std::numeric_limits<T>::lowest();
+  for (int64_t r = 0; r < taps.rows; ++r) {
+    for (int64_t k = 0; k < taps.columns; ++k) {
+      const T* from = x + r * taps.row_step + k * taps.column_step;
+      for (int64_t i = c; i < channels; ++i) y[i] = std::max(y[i], from[i]);
+    }
+  }
+}
+
+FXQ_VECTORIZE void max_pool_pixel(const uint8_t* x, Taps taps, int64_t channels, uint8_t* y) {
+  max_pixel(x, taps, channels, y);
+}
+FXQ_VECTORIZE void max_pool_words(const int16_t* x, Taps taps, int64_t channels, int16_t* y) {
+  max_pixel(x, taps, channels, y);
+}
+void max_pool_pixel(const int16_t* x, Taps taps, int64_t channels, int16_t* y) {
+  max_pool_words(x, taps, channels, y);
+}
+
+// Rows [begin, end) of the output, counted over all images.
+template <typename T>
+void max_pool_rows(const Windows& windows, const T* x, T* y, int64_t begin, int64_t end) {
+  const auto rows = static_cast<int64_t>(windows.rows.windows.size());
+  const auto columns = static_cast<int64_t>(windows.columns.windows.size());
+  const int64_t pixel = windows.channels;
+  const int64_t row = pixel * windows.columns.extent;
+  for (int64_t item = begin; item < end; ++item) {
+    const Window& r = windows.rows.windows[item % rows];
+    const int64_t origin = (item / rows * windows.rows.extent + r.begin) * row;
+    for (int64_t column = 0; column < columns; ++column) {
+      const Window& c = windows.columns.windows[column];
+      const Taps taps{r.taps, c.taps, windows.rows.dilation * row,
+                      windows.columns.dilation * pixel};
+      max_pool_pixel(x + origin + c.begin * pixel, taps, pixel,
+                     y + (item * columns + column) * pixel);
+    }
+  }
+}
+
+absl::StatusOr<std::vector<Desc>> infer_max_pool(const Step& step, Descs inputs) {
+  AttrReader reader(step);
+  if (!count_is(reader, inputs, 1, 1) || !is_quantized_tensor(reader, inputs, 0)) {
+    return reader.status();
+  }
+  const Windows windows = sliding_windows(reader, inputs[0]);
+  FXQ_RETURN_IF_ERROR(reader.status());
+  return std::vector<Desc>{tensor_desc(inputs[0].dtype, windows.output_dims(inputs[0]))};
+}
+
+absl::StatusOr<std::unique_ptr<BoundStep>> bind_max_pool(const Step& step, Descs inputs, Descs,
+                                                         BindContext& context) {
+  AttrReader reader(step);
+  const bool wide = is_wide(inputs[0].dtype);
+  Windows windows = sliding_windows(reader, inputs[0]);
+  const int64_t rows = windows.images * static_cast<int64_t>(windows.rows.windows.size());
+  const int64_t row_bytes = numel(inputs[0].dims) * 2 / std::max<int64_t>(rows, 1);
+  return range_step(
+      rows, row_bytes, context.threads, "own",
+      [windows = std::move(windows), wide](int64_t begin, int64_t end, const StepBuffers& buffers) {
+        const std::byte* x = buffers.inputs[0];
+        std::byte* y = buffers.outputs[0];
+        if (wide) {
+          max_pool_rows(windows, reinterpret_cast<const int16_t*>(x), reinterpret_cast<int16_t*>(y),
+                        begin, end);
+        } else {
+          max_pool_rows(windows, reinterpret_cast<const uint8_t*>(x), reinterpret_cast<uint8_t*>(y),
+                        begin, end);
+        }
+      });
+}
+
+}  // namespace
+
+Kernel kernel_MaxPool() { return {infer_max_pool, bind_max_pool}; }
+
+}  // namespace fxq
