@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 #include <random>
 
 #include "conv_case.h"
@@ -62,7 +63,7 @@ std::vector<ConvCase> convolutions() {
           conv({1, 8, 4, 4}, {16, 8, 3, 3}, {3, 3}, {2, 2}),
           conv({1, 8, 2, 2}, {16, 8, 1, 1}, {}, {2, 2}),
           conv({1, 4, 1, 9}, {8, 4, 1, 3}, {1, 2}, {0, 1}),
-          conv({1, 256, 7, 7}, {256, 256, 3, 3}, {}, {1, 1}),
+          conv({1, 192, 5, 5}, {384, 192, 3, 3}, {}, {1, 1}),
           conv({2, 8, 15}, {16, 8, 3}, {2}, {1}),
           conv({1, 8, 6, 7, 8}, {16, 8, 3, 3, 3}, {2, 1, 1}, {1, 1, 1}),
           conv({2, 3, 5, 6, 7}, {8, 3, 2, 3, 3}, {}, {1, 0, 1})};
@@ -166,6 +167,136 @@ TEST(Conv, SumsBeyondFloatPrecisionStayExact) {
       expect_exact(c);
       c.x_type = DType::kI8;
       expect_exact(c);
+    }
+  }
+}
+
+// Layers of resnet18 and mobilenet_v2, and channel counts that fit no vector.
+std::vector<ConvCase> real_layers() {
+  return {conv({1, 3, 28, 28}, {64, 3, 7, 7}, {2, 2}, {3, 3}),
+          conv({1, 64, 14, 14}, {64, 64, 3, 3}, {}, {1, 1}),
+          conv({1, 128, 8, 8}, {256, 128, 3, 3}, {2, 2}, {1, 1}),
+          conv({1, 64, 14, 14}, {128, 64, 1, 1}, {2, 2}),
+          conv({1, 512, 3, 3}, {512, 512, 3, 3}, {}, {1, 1}),
+          conv({1, 3, 28, 28}, {32, 3, 3, 3}, {2, 2}, {1, 1}),
+          conv({1, 32, 14, 14}, {32, 1, 3, 3}, {}, {1, 1}, 32),
+          conv({1, 96, 14, 14}, {96, 1, 3, 3}, {2, 2}, {1, 1}, 96),
+          conv({1, 16, 14, 14}, {96, 16, 1, 1}),
+          conv({1, 320, 7, 7}, {1280, 320, 1, 1}),
+          conv({1, 3, 9, 9}, {10, 3, 3, 3}, {}, {1, 1}),
+          conv({1, 10, 9, 9}, {28, 10, 3, 3}, {}, {1, 1}),
+          conv({1, 28, 9, 9}, {33, 28, 3, 3}, {2, 2}, {1, 1}),
+          conv({1, 33, 9, 9}, {1, 33, 1, 1}),
+          conv({1, 33, 9, 9}, {33, 1, 5, 5}, {}, {2, 2}, 33),
+          linear({1, 512}, {1000, 512}),
+          linear({1, 28}, {10, 28})};
+}
+
+TEST(Conv, RealLayersGetFastKernels) {
+  for (const ConvCase& shape : with_epilogues(real_layers())) {
+    ConvCase c = shape;
+    c.bias = false;
+    const ConvRun run = run_kernel(make_data(c), {});
+    ASSERT_TRUE(run.status.ok()) << c << ": " << run.status;
+    EXPECT_THAT(run.implementation, testing::Not(testing::HasSubstr("ref"))) << c;
+    EXPECT_THAT(run.implementation, testing::Not(testing::StartsWith("own"))) << c;
+    const bool whole_map_of_floats = c.output == DType::kF32 && c.x.size() == 4;
+    if (has_vnni() && c.output != DType::kI16 && !whole_map_of_floats) {
+      const bool residual_apart = effective_isa() == Isa::kAvx2Vnni && c.has_other && c.groups > 1;
+      EXPECT_EQ(run.implementation.find("epilogue") != std::string::npos, residual_apart) << c;
+    }
+  }
+}
+
+TEST(Conv, WorkIsCutForThreads) {
+  const ConvData rows = make_data(conv({1, 32, 28, 28}, {32, 32, 3, 3}, {}, {1, 1}));
+  const ConvData channels = make_data(conv({1, 192, 5, 5}, {192, 192, 3, 3}, {}, {1, 1}));
+  for (int threads = 1; threads <= 3; ++threads) {
+    EXPECT_GE(run_kernel(rows, {threads}).slices, threads);
+    EXPECT_GE(run_kernel(channels, {threads}).slices, threads);
+  }
+  EXPECT_EQ(run_kernel(make_data(conv({1, 8, 3, 3}, {8, 8, 1, 1})), {3}).slices, 1);
+}
+
+// A broken step, and words that its error must contain.
+struct Broken {
+  std::function<void(ConvData&)> breaks;
+  std::vector<std::string> says;
+};
+
+TEST(Conv, BrokenStepsAreRefused) {
+  const std::vector<Broken> all = {
+      {[](ConvData& d) { d.step.attrs.erase("dtype"); }, {"'case'", "dtype", "missing"}},
+      {[](ConvData& d) { d.step.attrs["dtype"] = std::string("i64"); }, {"i64"}},
+      {[](ConvData& d) {
+         d.step.attrs["stride"] = std::vector<int64_t>{0, 1};
+       },
+       {"stride"}},
+      {[](ConvData& d) { d.step.attrs["stride"] = std::vector<int64_t>{1}; }, {"stride"}},
+      {[](ConvData& d) {
+         d.step.attrs["padding"] = std::vector<int64_t>{-1, 1};
+       },
+       {"padding"}},
+      {[](ConvData& d) {
+         d.step.attrs["dilation"] = std::vector<int64_t>{1 << 30, 1};
+       },
+       {"dilation"}},
+      {[](ConvData& d) {
+         d.step.attrs["dilation"] = std::vector<int64_t>{9, 9};
+       },
+       {"does not fit"}},
+      {[](ConvData& d) { d.step.attrs["groups"] = int64_t{3}; }, {"groups = 3"}},
+      {[](ConvData& d) { d.step.attrs["groups"] = int64_t{0}; }, {"groups = 0"}},
+      {[](ConvData& d) { d.step.attrs["activation"] = std::string("gelu"); }, {"gelu"}},
+      {[](ConvData& d) { d.step.attrs["activation"] = std::string("relu6"); }, {"clip_hi"}},
+      {[](ConvData& d) { d.step.attrs.erase("other_scale"); }, {"other_scale"}},
+      {[](ConvData& d) {
+         d.inputs[0] = HostTensor(DType::kF32, {1, 8, 5, 5});
+       },
+       {"input x", "f32"}},
+      {[](ConvData& d) {
+         d.inputs[0] = HostTensor(DType::kU8, {8, 5});
+       },
+       {"rank"}},
+      {[](ConvData& d) {
+         d.inputs[1] = HostTensor(DType::kF32, {4, 8, 3, 3});
+       },
+       {"weight", "f32"}},
+      {[](ConvData& d) {
+         d.inputs[1] = HostTensor(DType::kI8, {4, 8, 3});
+       },
+       {"rank"}},
+      {[](ConvData& d) {
+         d.inputs[1] = HostTensor(DType::kI8, {0, 8, 3, 3});
+       },
+       {"0"}},
+      {[](ConvData& d) { d.inputs[2] = HostTensor(DType::kF32, {5}); },
+       {"multiplier", "4 channels"}},
+      {[](ConvData& d) { d.inputs[3] = HostTensor(DType::kI32, {1}); }, {"bias", "4 channels"}},
+      {[](ConvData& d) { d.inputs[3] = HostTensor(DType::kF32, {4}); }, {"bias", "f32"}},
+      {[](ConvData& d) {
+         d.inputs[4] = HostTensor(DType::kU8, {1, 4, 5, 4});
+       },
+       {"other"}},
+      {[](ConvData& d) {
+         d.inputs[4] = HostTensor(DType::kI16, {1, 4, 5, 5});
+       },
+       {"other"}},
+      {[](ConvData& d) { d.step.inputs[1] = kNoValue; }, {"weight", "missing"}},
+      {[](ConvData& d) {
+         d.step.attrs.erase("dtype");
+         d.step.attrs["stride"] = std::vector<int64_t>{0};
+       },
+       {"stride"}}};
+  ConvCase c = conv({1, 8, 5, 5}, {4, 8, 3, 3}, {}, {1, 1});
+  c.has_other = true;
+  for (const Broken& broken : all) {
+    ConvData data = make_data(c);
+    broken.breaks(data);
+    const ConvRun run = run_kernel(data, {});
+    EXPECT_EQ(run.status.code(), absl::StatusCode::kInvalidArgument);
+    for (const std::string& word : broken.says) {
+      EXPECT_THAT(std::string(run.status.message()), testing::HasSubstr(word));
     }
   }
 }
