@@ -53,10 +53,10 @@ std::unique_ptr<BoundStep> plain_table_step(const Desc& input, const HostTensor&
                                             int threads) {
   std::vector<Y> table;
   for (int64_t i = 0; i < tensor.numel(); ++i) table.push_back(stored_entry<Y>(tensor, i));
-  const int first = sizeof(X) == 2 ? -32768 : 0;
+  constexpr int first = sizeof(X) == 2 ? -32768 : 0;
   return range_step(
       numel(input.dims), sizeof(X) + sizeof(Y), threads, "own",
-      [table = std::move(table), first](int64_t begin, int64_t end, const StepBuffers& buffers) {
+      [table = std::move(table)](int64_t begin, int64_t end, const StepBuffers& buffers) {
         const auto* x = reinterpret_cast<const X*>(buffers.inputs[0]);
         auto* y = reinterpret_cast<Y*>(buffers.outputs[0]);
         for (int64_t i = begin; i < end; ++i) y[i] = table[x[i] - first];
