@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# bench.sh [ARG...]: builds and runs every benchmark program; ARGs go to Google Benchmark.
+# bench.sh [PROGRAM [ARG...]]: builds and runs one program of bench/, or all of them without arguments.
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
+programs=()
+for source in bench/*.cc; do programs+=("$(basename "$source" .cc)"); done
+if [ $# -gt 0 ]; then
+  [ -f "bench/$1.cc" ] || die "no benchmark '$1'; there are: ${programs[*]}"
+  programs=("$1")
+  shift
+fi
 "$root/scripts/build.sh" release
-found=0
-for program in "$build"/bin/*_bench; do
-  [ -x "$program" ] || continue
-  found=1
-  say "== $(basename "$program")"
-  "$program" "$@"
+for program in "${programs[@]}"; do
+  say "== $program $*"
+  "$build/bin/$program" "$@"
 done
-[ "$found" -eq 1 ] || die "no benchmark program in build/bin"
