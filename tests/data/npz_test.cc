@@ -24,7 +24,7 @@ class NpzTest : public FileTest {
 
 std::string le(uint64_t value, int size) {
   std::string bytes;
-  for (int i = 0; i < size; ++i) bytes.push_back(static_cast<char>(value >> (8 * i) & 0xff));
+  for (int i = 0; i < size; ++i, value >>= 8) bytes.push_back(static_cast<char>(value & 0xff));
   return bytes;
 }
 
