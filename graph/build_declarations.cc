@@ -1,12 +1,13 @@
-// ModuleSpec{"conv2d", tensors, attributes} -> OpModule, or what the caller's factory of that kind makes.
+// ModuleSpec{"conv2d", tensors, attributes} -> OpModule, or what the caller's factory of that kind
+// makes.
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 
 #include "fxq/base/nearest.h"
 #include "fxq/graph/call_check.h"
 #include "fxq/graph/declarations.h"
-#include "fxq/graph/op_names.h"
 #include "fxq/graph/op_module.h"
+#include "fxq/graph/op_names.h"
 
 namespace fxq {
 namespace {
@@ -41,7 +42,8 @@ absl::StatusOr<std::shared_ptr<LeafModule>> Declarations::make(const ModuleSpec&
   }
   if (spec.kind == "opaque") {
     return absl::InvalidArgumentError(
-        "an opaque module is TorchScript code, which no text holds: load the saved artifact, or give "
+        "an opaque module is TorchScript code, which no text holds: load the saved artifact, or "
+        "give "
         "a factory for \"opaque\"");
   }
   const Callee callee = find_op(spec.kind);
@@ -61,8 +63,9 @@ void Declarations::build(GraphModule& gm) {
   for (const auto& [path, trains] : tensors_) gm.set_tensor(path, slots_.finish(path, trains));
   for (Module& module : modules_) {
     for (auto& [name, tensor] : module.spec.tensors) {
-      const bool trains = trains_by_name(name) ? module.frozen.count(name) == 0
-                                               : module.trains.count(name) != 0;
+      if (module.spec.kind == "opaque") continue;
+      const bool trains =
+          trains_by_name(name) ? module.frozen.count(name) == 0 : module.trains.count(name) != 0;
       tensor = slots_.finish(module.spec.path + "." + name, trains);
     }
     auto made = make(module.spec);
@@ -73,7 +76,8 @@ void Declarations::build(GraphModule& gm) {
       faults.emplace_back(made.status().message());
     }
     for (const std::string& fault : faults) {
-      problems_.add(Lexer::at(module.at, fmt::format("module {}: {}", module.at.describe(), fault)));
+      problems_.add(
+          Lexer::at(module.at, fmt::format("module {}: {}", module.at.describe(), fault)));
     }
     if (faults.empty()) gm.set_module(module.spec.path, *std::move(made));
   }

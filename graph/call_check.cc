@@ -1,4 +1,5 @@
-// conv2d @c(%x, %y)  ->  "conv2d takes 1 argument besides its module's tensors and attributes, got 2"
+// conv2d @c(%x, %y)  ->  "conv2d takes 1 argument besides its module's tensors and attributes, got
+// 2"
 #include "fxq/graph/call_check.h"
 
 #include <ATen/core/function_schema.h>
@@ -39,16 +40,23 @@ bool fits(const Argument& argument, const c10::Type& type) {
     case c10::TypeKind::OptionalType:
       return argument.is_none() ||
              fits(argument, *type.expectRef<c10::OptionalType>().getElementType());
-    case c10::TypeKind::TensorType: return false;
+    case c10::TypeKind::TensorType:
+      return false;
     case c10::TypeKind::ListType:
       return fits_list(argument, *type.expectRef<c10::ListType>().getElementType());
-    case c10::TypeKind::IntType: return integer || argument.is<DType>();
-    case c10::TypeKind::BoolType: return integer;
+    case c10::TypeKind::IntType:
+      return integer || argument.is<DType>();
+    case c10::TypeKind::BoolType:
+      return integer;
     case c10::TypeKind::FloatType:
-    case c10::TypeKind::NumberType: return integer || argument.is<double>();
-    case c10::TypeKind::StringType: return argument.is<std::string>();
-    case c10::TypeKind::DeviceObjType: return argument.is<Device>();
-    default: return true;
+    case c10::TypeKind::NumberType:
+      return integer || argument.is<double>();
+    case c10::TypeKind::StringType:
+      return argument.is<std::string>();
+    case c10::TypeKind::DeviceObjType:
+      return argument.is<Device>();
+    default:
+      return true;
   }
 }
 

@@ -16,7 +16,7 @@ namespace fxq {
 class Declarations {
  public:
   Declarations(Lexer& lexer, const ParseOptions& options, Problems& problems)
-      : lexer_(lexer), options_(options), problems_(problems), slots_(options.tensors, problems) {}
+      : lexer_(lexer), options_(options), problems_(problems), slots_(options, problems) {}
 
   absl::Status read(GraphModule& gm);
   // True for every module and tensor that the text names, faulty or not.

@@ -25,19 +25,35 @@ uint64_t hash(std::string_view text) {
 
 }  // namespace
 
-void DeclaredTensors::check_given(const Token& at, const std::string& path, const Type& type,
-                                  const at::Tensor& tensor) {
-  const Type actual = type_of(tensor);
-  if (actual.dtype == type.dtype && (!type.dtype || actual.dims == type.dims)) return;
-  problems_.add(Lexer::at(at, fmt::format("{} is declared as {} but its data is {}",
-                                          path_text(path), type.to_string(), actual.to_string())));
+void DeclaredTensors::fault(Slot& slot, const std::string& message) {
+  slot.faulty = true;
+  problems_.add(Lexer::at(slot.at, message));
 }
 
-at::Tensor DeclaredTensors::allocate(const Token& at, const Type& type) {
-  if (!type.is_tensor() || !type.dtype || !type.has_static_shape()) {
-    problems_.add(Lexer::at(at, "expected a tensor type with a known shape, read " +
-                                    type.to_string()));
-    return {};
+void DeclaredTensors::declare(const Token& at, const std::string& path, const Type& type) {
+  auto slot = std::make_shared<Slot>();
+  slot->at = at;
+  slot->type = type;
+  const auto it = options_.tensors.find(path);
+  if (it != options_.tensors.end() && it->second.defined()) {
+    slot->tensor = it->second.detach();
+    slot->given = true;
+    const Type actual = type_of(slot->tensor);
+    if (actual.dtype != type.dtype || (type.dtype && actual.dims != type.dims)) {
+      fault(*slot, fmt::format("{} is declared as {} but its data is {}", path_text(path),
+                               type.to_string(), actual.to_string()));
+    }
+  } else if (!type.is_tensor()) {
+    fault(*slot, "expected the type of a tensor, read " + type.to_string());
+  }
+  if (!slots_.emplace(path, slot).second) fault(*slot, "a second tensor " + path_text(path));
+}
+
+void DeclaredTensors::allocate(Slot& slot) {
+  if (slot.tensor.defined() || slot.faulty) return;
+  const Type& type = slot.type;
+  if (!type.dtype || !type.has_static_shape()) {
+    return fault(slot, "expected a tensor type with a known shape, read " + type.to_string());
   }
   int64_t bytes = static_cast<int64_t>(dtype_size(*type.dtype));
   std::vector<int64_t> sizes;
@@ -46,29 +62,14 @@ at::Tensor DeclaredTensors::allocate(const Token& at, const Type& type) {
     sizes.push_back(dim.size);
     fits = fits && !__builtin_mul_overflow(bytes, std::max<int64_t>(dim.size, 1), &bytes);
   }
-  fits = fits && bytes <= kMaxBytes - allocated_;
-  if (!fits) {
-    problems_.add(Lexer::at(at, fmt::format("the tensors up to this {} need more than {} GiB; a "
-                                            "text this large needs its tensors beside it",
-                                            type.to_string(), kMaxBytes >> 30)));
-    return {};
+  if (!fits || bytes > kMaxBytes - allocated_) {
+    return fault(slot, fmt::format("with this {} the tensors need more than {} GiB: more than a "
+                                   "text may ask for",
+                                   type.to_string(), kMaxBytes >> 30));
   }
   allocated_ += bytes;
   const auto scalar = static_cast<at::ScalarType>(scalar_type_number(*type.dtype));
-  return at::zeros(sizes, at::TensorOptions().dtype(scalar));
-}
-
-void DeclaredTensors::declare(const Token& at, const std::string& path, const Type& type) {
-  auto slot = std::make_shared<Slot>();
-  if (const auto it = given_.find(path); it != given_.end() && it->second.defined()) {
-    check_given(at, path, type, it->second);
-    *slot = {it->second.detach(), true};
-  } else {
-    slot->tensor = allocate(at, type);
-  }
-  if (!slots_.emplace(path, std::move(slot)).second) {
-    problems_.add(Lexer::at(at, "a second tensor " + path_text(path)));
-  }
+  slot.tensor = at::zeros(sizes, at::TensorOptions().dtype(scalar));
 }
 
 std::shared_ptr<DeclaredTensors::Slot> DeclaredTensors::find(const Token& path) {
@@ -76,19 +77,21 @@ std::shared_ptr<DeclaredTensors::Slot> DeclaredTensors::find(const Token& path) 
   if (it != slots_.end()) return it->second;
   std::vector<std::string> known;
   for (const auto& [name, slot] : slots_) known.push_back(name);
-  problems_.add(Lexer::at(path, fmt::format("no tensor {} is declared above: {}",
-                                            path.describe(), did_you_mean(path.text, known))));
+  problems_.add(Lexer::at(path, fmt::format("no tensor {} is declared above: {}", path.describe(),
+                                            did_you_mean(path.text, known))));
   return nullptr;
 }
 
 void DeclaredTensors::fill_slot(const Token& at, const TensorInit& init, Slot& slot,
                                 uint64_t salt) {
-  if (!slot.tensor.defined()) return;
+  allocate(slot);
+  if (slot.faulty) return;
   auto content = seeded_tensor(init, slot.tensor, salt);
   if (!content.ok()) {
     problems_.add(Lexer::at(at, std::string(content.status().message())));
   } else if (slot.given) {
-    slot = {*std::move(content), false};
+    slot.tensor = *std::move(content);
+    slot.given = false;
   } else {
     slot.tensor.copy_(*content);
   }
@@ -105,13 +108,11 @@ void DeclaredTensors::fill(const Token& at, const TensorInit& init) {
 void DeclaredTensors::tie(const Token& path, const Token& source) {
   const auto to = find(path);
   const auto from = find(source);
-  if (!to || !from || !to->tensor.defined() || !from->tensor.defined()) return;
-  const Type left = type_of(to->tensor);
-  const Type right = type_of(from->tensor);
-  if (left != right) {
-    problems_.add(Lexer::at(path, fmt::format("{} is {} and cannot be {}, which is {}",
-                                              path.describe(), left.to_string(), source.describe(),
-                                              right.to_string())));
+  if (!to || !from) return;
+  if (to->type != from->type) {
+    problems_.add(Lexer::at(
+        path, fmt::format("{} is {} and cannot be {}, which is {}", path.describe(),
+                          to->type.to_string(), source.describe(), from->type.to_string())));
     return;
   }
   slots_[path.text] = from;
@@ -120,11 +121,15 @@ void DeclaredTensors::tie(const Token& path, const Token& source) {
 
 at::Tensor DeclaredTensors::finish(const std::string& path, bool trains) {
   const auto it = slots_.find(path);
-  if (it == slots_.end() || !it->second->tensor.defined()) return {};
-  if (trains && it->second->tensor.is_floating_point()) {
-    it->second->tensor.set_requires_grad(true);
+  if (it == slots_.end()) return {};
+  Slot& slot = *it->second;
+  if (options_.tensors_required && !slot.tensor.defined() && !slot.faulty) {
+    fault(slot, "there is no data for " + path_text(path));
   }
-  return it->second->tensor;
+  allocate(slot);
+  if (slot.faulty) return {};
+  if (trains && slot.tensor.is_floating_point()) slot.tensor.set_requires_grad(true);
+  return slot.tensor;
 }
 
 }  // namespace fxq

@@ -1,6 +1,6 @@
-// DeclaredTensors: the tensors that a text declares, by path: allocated as their types say, filled by
-// `state` lines or by the caller, tied tensors one object. Serves the parser while it reads one text;
-// faults go to `problems`.
+// DeclaredTensors: the tensors that a text declares, by path: filled by `state` lines or by the
+// caller, else zeros; tied tensors are one object. Bytes are allocated when they are first needed.
+// Serves the parser while it reads one text; faults go to `problems`.
 #pragma once
 
 #include <map>
@@ -9,19 +9,18 @@
 #include <utility>
 #include <vector>
 
-#include "fxq/graph/leaf_module.h"
 #include "fxq/graph/lexer.h"
 #include "fxq/graph/problems.h"
 #include "fxq/graph/seeded_tensor.h"
-#include "fxq/graph/type.h"
+#include "fxq/graph/text.h"
 
 namespace fxq {
 
 class DeclaredTensors {
  public:
-  // `given` fills what it names; its tensors are shared, never written into.
-  DeclaredTensors(const std::map<std::string, at::Tensor>& given, Problems& problems)
-      : given_(given), problems_(problems) {}
+  // options.tensors fills what it names; these tensors are shared, never written into.
+  DeclaredTensors(const ParseOptions& options, Problems& problems)
+      : options_(options), problems_(problems) {}
 
   void declare(const Token& at, const std::string& path, const Type& type);
   // state @path = init; path "*" fills every tensor declared so far, each with its own salt.
@@ -35,17 +34,20 @@ class DeclaredTensors {
 
  private:
   struct Slot {
+    Token at;  // its type
+    Type type;
     at::Tensor tensor;
     bool given = false;
+    bool faulty = false;  // and reported
   };
 
   std::shared_ptr<Slot> find(const Token& path);
   void fill_slot(const Token& at, const TensorInit& init, Slot& slot, uint64_t salt);
-  at::Tensor allocate(const Token& at, const Type& type);
-  void check_given(const Token& at, const std::string& path, const Type& type,
-                   const at::Tensor& tensor);
+  void allocate(Slot& slot);
+  void check_given(const std::string& path, const Slot& slot);
+  void fault(Slot& slot, const std::string& message);
 
-  const std::map<std::string, at::Tensor>& given_;
+  const ParseOptions& options_;
   Problems& problems_;
   std::map<std::string, std::shared_ptr<Slot>> slots_;
   std::vector<std::pair<std::string, std::string>> ties_;

@@ -1,4 +1,5 @@
-// '%conv = conv2d @layer1.conv(%x)  # note' -> node(conv) '=' name(conv2d) path(layer1.conv) '(' ...
+// '%conv = conv2d @layer1.conv(%x)  # note' -> node(conv) '=' name(conv2d) path(layer1.conv) '('
+// ...
 #include "fxq/graph/lexer.h"
 
 #include <fmt/format.h>
@@ -34,11 +35,21 @@ std::string quoted_text(std::string_view text) {
   for (char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     switch (c) {
-      case '"': result += "\\\""; break;
-      case '\\': result += "\\\\"; break;
-      case '\n': result += "\\n"; break;
-      case '\t': result += "\\t"; break;
-      case '\r': result += "\\r"; break;
+      case '"':
+        result += "\\\"";
+        break;
+      case '\\':
+        result += "\\\\";
+        break;
+      case '\n':
+        result += "\\n";
+        break;
+      case '\t':
+        result += "\\t";
+        break;
+      case '\r':
+        result += "\\r";
+        break;
       default:
         if (byte < 0x20 || byte == 0x7f) {
           result += fmt::format("\\x{:02x}", byte);
@@ -59,12 +70,18 @@ std::string path_text(std::string_view path) {
 
 std::string Token::describe() const {
   switch (kind) {
-    case Kind::kEnd: return "the end of the text";
-    case Kind::kNode: return shortened("%" + text);
-    case Kind::kPath: return shortened(path_text(text));
-    case Kind::kString: return shortened(quoted_text(text));
-    case Kind::kBad: return text;
-    default: return "'" + shortened(text) + "'";
+    case Kind::kEnd:
+      return "the end of the text";
+    case Kind::kNode:
+      return shortened("%" + text);
+    case Kind::kPath:
+      return shortened(path_text(text));
+    case Kind::kString:
+      return shortened(quoted_text(text));
+    case Kind::kBad:
+      return text;
+    default:
+      return "'" + shortened(text) + "'";
   }
 }
 
@@ -205,7 +222,8 @@ Token Lexer::next() {
   if (std::string_view("()[]{},:=?*").find(c) != std::string_view::npos) return token;
   const auto byte = static_cast<unsigned char>(c);
   const bool shown = std::isprint(byte) != 0;
-  return bad(token, shown ? fmt::format("a stray '{}'", c) : fmt::format("a stray byte 0x{:02x}", byte));
+  return bad(token,
+             shown ? fmt::format("a stray '{}'", c) : fmt::format("a stray byte 0x{:02x}", byte));
 }
 
 Token Lexer::take() {

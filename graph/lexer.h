@@ -1,7 +1,7 @@
 // Lexer: the text form as tokens, one at a time. Line breaks and `# comments` only separate tokens.
 // It borrows the text. Errors are InvalidArgument and say line, column, what was read and what was
-// expected; text that is no token at all (a lone quote, 99999999999999999999) is a token of kind kBad,
-// which every expectation refuses with its own message.
+// expected; text that is no token at all (a lone quote, 99999999999999999999) is a token of kind
+// kBad, which every expectation refuses with its own message.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// Op names of the text form: the op table's short names ("add") for canonical schemas, full overload
-// names ("aten::add.out") for everything else. Pure functions over the op table and LibTorch's registry.
+// Op names of the text form: the op table's short names ("add") for canonical schemas, full
+// overload names ("aten::add.out") for everything else. Pure functions over the op table and
+// LibTorch's registry.
 #pragma once
 
 #include <string>

@@ -58,6 +58,12 @@ OpaqueModule::OpaqueModule(std::shared_ptr<torch::jit::Graph> graph, std::string
   FXQ_CHECK(graph->outputs().size() == 1, "an opaque block has one output; pack a tuple");
 }
 
+OpaqueModule::OpaqueModule(const torch::jit::Module& module, std::string class_name,
+                           std::string source)
+    : LeafModule(std::move(class_name)), state_(new State{module, std::move(source), false}) {
+  register_tensors();
+}
+
 OpaqueModule::~OpaqueModule() = default;
 
 // torch::nn::Module allows no dots in names.

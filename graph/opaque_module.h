@@ -23,6 +23,8 @@ class OpaqueModule : public LeafModule {
   explicit OpaqueModule(const torch::jit::Module& module);
   // A block: `graph` has one output; it is compiled once. `source` is its file:line.
   OpaqueModule(std::shared_ptr<torch::jit::Graph> graph, std::string source);
+  // As it was saved: class name and source are of the module or block that it once was.
+  OpaqueModule(const torch::jit::Module& module, std::string class_name, std::string source);
   ~OpaqueModule() override;
 
   c10::IValue call(const std::string& method, std::vector<c10::IValue> inputs) override;

@@ -1,4 +1,5 @@
-// %x  none  true  3  0.5  "text"  f32  device("cpu")  [..]  (.., ..)  (..,)  (a=..)  {k: v}  slice(a, b, c)
+// %x  none  true  3  0.5  "text"  f32  device("cpu")  [..]  (.., ..)  (..,)  (a=..)  {k: v}
+// slice(a, b, c)
 #include <charconv>
 #include <limits>
 
@@ -19,7 +20,8 @@ Argument number_argument(const Token& token) {
     return value;
   }
   double value = 0;
-  // Beyond the range of a double, from_chars leaves the value alone: the text meant zero or infinity.
+  // Beyond the range of a double, from_chars leaves the value alone: the text meant zero or
+  // infinity.
   if (std::from_chars(begin, end, value).ec == std::errc::result_out_of_range) {
     const bool tiny = token.text.find("e-") != std::string::npos;
     value = tiny ? 0.0 : std::numeric_limits<double>::infinity();
@@ -139,10 +141,14 @@ absl::StatusOr<Argument> read_argument(Lexer& lexer, const NodeLookup& nodes, in
       if (!nodes) return lexer.expected("a constant");
       return nodes(lexer.take());
     case Tok::kInt:
-    case Tok::kFloat: return number_argument(lexer.take());
-    case Tok::kString: return Argument(lexer.take().text);
-    case Tok::kName: break;
-    default: return lexer.expected("an argument");
+    case Tok::kFloat:
+      return number_argument(lexer.take());
+    case Tok::kString:
+      return Argument(lexer.take().text);
+    case Tok::kName:
+      break;
+    default:
+      return lexer.expected("an argument");
   }
   const Token word = lexer.take();
   return read_word_argument(lexer, word, nodes, depth);
@@ -164,8 +170,7 @@ absl::Status read_braces(Lexer& lexer, const std::function<absl::Status(const To
 }
 
 absl::StatusOr<std::string> read_string(Lexer& lexer, std::string_view what) {
-  FXQ_ASSIGN_OR_RETURN(Token token,
-                       lexer.expect(Tok::kString, std::string(what) + " in quotes"));
+  FXQ_ASSIGN_OR_RETURN(Token token, lexer.expect(Tok::kString, std::string(what) + " in quotes"));
   return std::move(token.text);
 }
 

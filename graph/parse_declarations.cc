@@ -127,8 +127,8 @@ absl::Status Declarations::read_annotation(Module& module) {
     if (key.is("trains")) return read_set(module.trains);
     if (key.is("frozen")) return read_set(module.frozen);
     if (!key.is("class")) {
-      return Lexer::error(key, "expected class, trains, frozen, train or eval, read " +
-                                   key.describe());
+      return Lexer::error(key,
+                          "expected class, trains, frozen, train or eval, read " + key.describe());
     }
     FXQ_ASSIGN_OR_RETURN(module.spec.class_name, read_string(lexer_, "a class name"));
     return absl::OkStatus();

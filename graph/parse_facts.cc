@@ -1,4 +1,5 @@
-// ... : f32[N,64] {owner="layer1.0", class="torchvision.models.resnet.BasicBlock", source="net.py:41",
+// ... : f32[N,64] {owner="layer1.0", class="torchvision.models.resnet.BasicBlock",
+// source="net.py:41",
 //                  origins=["conv1", "bn1"], device="CPU", mode}
 #include "fxq/base/status.h"
 #include "fxq/graph/graph_reader.h"
@@ -12,8 +13,7 @@ absl::StatusOr<GraphReader::Facts> GraphReader::read_facts() {
     FXQ_ASSIGN_OR_RETURN(facts.type, read_type(lexer_));
   }
   if (!lexer_.peek().is("{")) return facts;
-  FXQ_RETURN_IF_ERROR(
-      read_braces(lexer_, [&](const Token& key) { return read_fact(key, facts); }));
+  FXQ_RETURN_IF_ERROR(read_braces(lexer_, [&](const Token& key) { return read_fact(key, facts); }));
   return facts;
 }
 
@@ -34,8 +34,8 @@ absl::Status GraphReader::read_fact(const Token& key, Facts& facts) {
   } else if (key.is("device")) {
     FXQ_ASSIGN_OR_RETURN(facts.device, read_string(lexer_, "a device"));
   } else {
-    return Lexer::error(key, "expected owner, class, source, origins, device or mode, read " +
-                                 key.describe());
+    return Lexer::error(
+        key, "expected owner, class, source, origins, device or mode, read " + key.describe());
   }
   return absl::OkStatus();
 }

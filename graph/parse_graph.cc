@@ -37,7 +37,8 @@ absl::Status GraphReader::read() {
   return absl::OkStatus();
 }
 
-// %x: f32[N]    %x_1 "x": f32[N] = none    (name, the input's own name if it differs, type, default)
+// %x: f32[N]    %x_1 "x": f32[N] = none    (name, the input's own name if it differs, type,
+// default)
 absl::Status GraphReader::read_placeholder() {
   FXQ_ASSIGN_OR_RETURN(const Token name, lexer_.expect(Tok::kNode, "an input (%name)"));
   const std::string target = lexer_.peek().is(Tok::kString) ? lexer_.take().text : name.text;
@@ -71,8 +72,8 @@ absl::Status GraphReader::read_statement() {
 }
 
 absl::StatusOr<Node*> GraphReader::read_value(const Token& name) {
-  FXQ_ASSIGN_OR_RETURN(
-      const Token op, lexer_.expect(Tok::kName, "an op, 'get_attr' or 'method' after '='"));
+  FXQ_ASSIGN_OR_RETURN(const Token op,
+                       lexer_.expect(Tok::kName, "an op, 'get_attr' or 'method' after '='"));
   if (op.is("get_attr")) return read_get_attr(name);
   if (op.is("method")) return read_method(name);
   if (lexer_.peek().is(Tok::kPath)) return read_module_call(name, op);
@@ -95,8 +96,8 @@ absl::StatusOr<Node*> GraphReader::read_method(const Token& name) {
   FXQ_ASSIGN_OR_RETURN(const Token method, lexer_.expect(Tok::kName, "the name of a method"));
   FXQ_ASSIGN_OR_RETURN(Call call, read_call());
   if (faulty_) return nullptr;
-  Node* node = gm_.graph().call_method(method.text, std::move(call.args), std::move(call.kwargs),
-                                       name.text);
+  Node* node =
+      gm_.graph().call_method(method.text, std::move(call.args), std::move(call.kwargs), name.text);
   report(method, check_call(gm_, *node));
   return node;
 }
@@ -113,13 +114,12 @@ absl::StatusOr<Node*> GraphReader::read_module_call(const Token& name, const Tok
     return nullptr;
   }
   if (module->kind() != op.text) {
-    problems_.add(Lexer::at(op, fmt::format("module {} is '{}', not '{}'", path.describe(),
-                                            module->kind(), op.text)));
+    problems_.add(Lexer::at(
+        op, fmt::format("module {} is '{}', not '{}'", path.describe(), module->kind(), op.text)));
     return nullptr;
   }
   if (faulty_) return nullptr;
-  Node* node =
-      gm_.call_module(path.text, std::move(call.args), std::move(call.kwargs), name.text);
+  Node* node = gm_.call_module(path.text, std::move(call.args), std::move(call.kwargs), name.text);
   report(op, check_call(gm_, *node));
   return node;
 }
@@ -178,8 +178,8 @@ absl::Status GraphReader::read_call_argument(Call& call) {
 absl::Status GraphReader::read_return() {
   FXQ_RETURN_IF_ERROR(lexer_.expect("return", "or another node (%name = ...)"));
   faulty_ = false;
-  FXQ_ASSIGN_OR_RETURN(
-      Argument value, read_argument(lexer_, [this](const Token& name) { return lookup(name); }));
+  FXQ_ASSIGN_OR_RETURN(Argument value,
+                       read_argument(lexer_, [this](const Token& name) { return lookup(name); }));
   FXQ_ASSIGN_OR_RETURN(Facts facts, read_facts());
   if (!faulty_) apply(facts, gm_.graph().output(std::move(value)));
   return absl::OkStatus();

@@ -68,8 +68,8 @@ absl::StatusOr<QParams> read_qparams(Lexer& lexer, DType dtype) {
   const bool number = scale.is(Token::Kind::kFloat) || scale.is(Token::Kind::kInt);
   if (!number || std::from_chars(scale.text.data(), end, qparams.scale).ec != std::errc() ||
       !std::isfinite(qparams.scale) || qparams.scale <= 0) {
-    return Lexer::error(scale, "expected a scale (a finite number above zero), read " +
-                                   scale.describe());
+    return Lexer::error(scale,
+                        "expected a scale (a finite number above zero), read " + scale.describe());
   }
   if (lexer.take_if(",")) {
     FXQ_ASSIGN_OR_RETURN(const Token zero,

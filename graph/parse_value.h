@@ -23,7 +23,8 @@ absl::StatusOr<Type> read_type(Lexer& lexer, int depth = 0);
 using NodeLookup = std::function<absl::StatusOr<Argument>(const Token& name)>;
 absl::StatusOr<Argument> read_argument(Lexer& lexer, const NodeLookup& nodes, int depth = 0);
 
-// The rest of an argument whose first token, a word, was already taken (keywords need one look more).
+// The rest of an argument whose first token, a word, was already taken (keywords need one look
+// more).
 absl::StatusOr<Argument> read_word_argument(Lexer& lexer, const Token& word,
                                             const NodeLookup& nodes, int depth = 0);
 

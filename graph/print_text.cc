@@ -4,14 +4,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <map>
-
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/leaf_module.h"
 #include "fxq/graph/lexer.h"
 #include "fxq/graph/op_names.h"
 #include "fxq/graph/schema_default.h"
 #include "fxq/graph/text.h"
+#include "fxq/graph/tied_tensors.h"
 
 namespace fxq {
 namespace {
@@ -77,24 +76,6 @@ std::string module_line(const std::string& path, const LeafModule& module, bool 
                      options.annotations ? module_annotations(module, training) : "");
 }
 
-// Tensors under several paths are printed once; the others say whose bytes they share.
-class Ties {
- public:
-  void add(const std::string& path, const at::Tensor& tensor) {
-    if (!tensor.defined() || tensor.numel() == 0) return;
-    const auto [it, first] =
-        paths_.emplace(std::make_tuple(tensor.data_ptr(), tensor_type(tensor)), path);
-    if (!first) {
-      text_ += fmt::format("state {} = {}\n", path_text(path), path_text(it->second));
-    }
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::map<std::tuple<const void*, std::string>, std::string> paths_;
-  std::string text_;
-};
-
 std::string declarations(const GraphModule& gm, const PrintOptions& options) {
   std::string text;
   for (const auto& [key, value] : gm.settings) {
@@ -102,20 +83,26 @@ std::string declarations(const GraphModule& gm, const PrintOptions& options) {
   }
   for (const std::string& guard : gm.guards) text += "guard " + quoted_text(guard) + "\n";
   if (gm.is_training()) text += "training\n";
-  Ties ties;
+  TiedTensors tied;
+  std::string ties;
+  auto add_tie = [&](const std::string& path, const at::Tensor& tensor) {
+    const std::string first = tied.add(path, tensor);
+    if (first.empty()) return;
+    ties += fmt::format("state {} = {}\n", path_text(path), path_text(first));
+  };
   for (const std::string& path : gm.module_paths()) {
     const auto module = gm.module(path);
     text += module_line(path, *module, gm.is_training(), options);
-    for (const auto& [name, tensor] : module->tensors()) ties.add(path + "." + name, tensor);
+    for (const auto& [name, tensor] : module->tensors()) add_tie(path + "." + name, tensor);
   }
   for (const std::string& path : gm.tensor_paths()) {
     const at::Tensor tensor = gm.tensor(path);
     const bool trains = tensor.defined() && tensor.requires_grad();
     text += fmt::format("{} {} : {}\n", trains ? "parameter" : "buffer", path_text(path),
                         tensor_type(tensor));
-    ties.add(path, tensor);
+    add_tie(path, tensor);
   }
-  return text + ties.text();
+  return text + ties;
 }
 
 // -- nodes
@@ -131,14 +118,17 @@ std::string call_arguments(const Node& node) {
 
 std::string callee_text(const GraphModule& gm, const Node& node) {
   switch (node.kind()) {
-    case NodeKind::kGetAttr: return "get_attr " + path_text(node.target());
-    case NodeKind::kCallMethod: return "method " + node.target() + call_arguments(node);
+    case NodeKind::kGetAttr:
+      return "get_attr " + path_text(node.target());
+    case NodeKind::kCallMethod:
+      return "method " + node.target() + call_arguments(node);
     case NodeKind::kCallModule: {
       const auto module = gm.module(node.target());
       const std::string kind = module ? module->kind() : std::string("missing");
       return fmt::format("{} {}{}", kind, path_text(node.target()), call_arguments(node));
     }
-    default: return name_of(node.target()) + call_arguments(node);
+    default:
+      return name_of(node.target()) + call_arguments(node);
   }
 }
 
@@ -167,8 +157,7 @@ std::string node_facts(const GraphModule& gm, const Node& node, const PrintOptio
   return text + braces(entries);
 }
 
-std::string placeholder_text(const GraphModule& gm, const Node& node,
-                             const PrintOptions& options) {
+std::string placeholder_text(const GraphModule& gm, const Node& node, const PrintOptions& options) {
   std::string text = "%" + node.name();
   if (node.target() != node.name()) text += " " + quoted_text(node.target());
   text += node_facts(gm, node, options);
@@ -194,8 +183,8 @@ std::string print_text(const GraphModule& gm, const PrintOptions& options) {
                           node_facts(gm, *node, options));
     }
   }
-  return fmt::format("{}graph ({}) {{\n{}}}\n", declarations(gm, options),
-                     fmt::join(inputs, ", "), body);
+  return fmt::format("{}graph ({}) {{\n{}}}\n", declarations(gm, options), fmt::join(inputs, ", "),
+                     body);
 }
 
 }  // namespace fxq

@@ -1,5 +1,6 @@
-// splitmix64(seed) -> uniform in [0, 1) from the upper 53 bits; normal = sum of 12 uniforms of 16 bits
-// minus 6 (mean 0, variance 1): only exact arithmetic, so every platform gives the same numbers.
+// splitmix64(seed) -> uniform in [0, 1) from the upper 53 bits; normal = sum of 12 uniforms of 16
+// bits minus 6 (mean 0, variance 1): only exact arithmetic, so every platform gives the same
+// numbers.
 #include "fxq/graph/seeded_tensor.h"
 
 #include <ATen/core/Tensor.h>
@@ -112,8 +113,8 @@ absl::Status fill(const TensorInit& init, uint64_t salt, absl::Span<double> out)
   } else {
     const std::vector<std::string> known{"normal", "uniform", "zeros", "ones",
                                          "full",   "arange",  "values"};
-    return absl::InvalidArgumentError(fmt::format("unknown initial state '{}': {}", init.kind,
-                                                  did_you_mean(init.kind, known)));
+    return absl::InvalidArgumentError(
+        fmt::format("unknown initial state '{}': {}", init.kind, did_you_mean(init.kind, known)));
   }
   for (size_t i = 0; i < out.size(); ++i) out[i] = start + static_cast<double>(i) * step;
   return absl::OkStatus();
@@ -125,12 +126,18 @@ struct Range {
 
 Range range_of(at::ScalarType type) {
   switch (type) {
-    case at::kBool: return {0, 1};
-    case at::kChar: return {-128, 127};
-    case at::kByte: return {0, 255};
-    case at::kShort: return {-32768, 32767};
-    case at::kInt: return {-2147483648.0, 2147483647.0};
-    default: return {-0x1p53, 0x1p53};
+    case at::kBool:
+      return {0, 1};
+    case at::kChar:
+      return {-128, 127};
+    case at::kByte:
+      return {0, 255};
+    case at::kShort:
+      return {-32768, 32767};
+    case at::kInt:
+      return {-2147483648.0, 2147483647.0};
+    default:
+      return {-0x1p53, 0x1p53};
   }
 }
 
@@ -143,7 +150,8 @@ absl::StatusOr<at::Tensor> seeded_tensor(const TensorInit& init, const at::Tenso
   FXQ_RETURN_IF_ERROR(fill(init, salt, out));
   if (!like.is_floating_point()) {
     const Range range = range_of(like.scalar_type());
-    for (double& x : out) x = std::isnan(x) ? 0 : std::clamp(std::nearbyint(x), range.low, range.high);
+    for (double& x : out)
+      x = std::isnan(x) ? 0 : std::clamp(std::nearbyint(x), range.low, range.high);
   }
   return values.to(like.scalar_type());
 }

@@ -1,5 +1,5 @@
-// Contents of tensors by a short text, `normal(7)`, so that a graph's text alone can run. The numbers
-// depend on the seed only: not on LibTorch's generators, the platform or the thread count.
+// Contents of tensors by a short text, `normal(7)`, so that a graph's text alone can run. The
+// numbers depend on the seed only: not on LibTorch's generators, the platform or the thread count.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@ class Tensor;
 namespace fxq {
 
 struct TensorInit {
-  std::string kind;             // normal uniform ones zeros full arange values
-  std::vector<Argument> args;   // normal(seed, std = 1), uniform(seed, low = 0, high = 1),
-                                // full(x), arange(start = 0, step = 1), values([..])
+  std::string kind;            // normal uniform ones zeros full arange values
+  std::vector<Argument> args;  // normal(seed, std = 1), uniform(seed, low = 0, high = 1),
+                               // full(x), arange(start = 0, step = 1), values([..])
 };
 
 // A new tensor of the dtype and shape of `like`; integers are rounded and saturated. `salt` changes

@@ -30,7 +30,8 @@ struct ModuleSpec {
   std::string path;
   std::string kind;        // "conv2d", "fake_quantize", ...
   std::string class_name;  // from the annotation, or the kind
-  NamedTensors tensors;    // of the written types; zeros until state or `tensors` fill them
+  NamedTensors tensors;    // of the written types; zeros until state or `tensors` fill them;
+                           // undefined for "opaque", whose code brings its own
   NamedAttributes attributes;
 };
 using ModuleFactory = std::function<absl::StatusOr<std::shared_ptr<LeafModule>>(const ModuleSpec&)>;
@@ -40,6 +41,8 @@ struct ParseOptions {
   std::map<std::string, ModuleFactory> factories;
   // Contents of module tensors and get_attr tensors by path; fills what it names.
   std::map<std::string, at::Tensor> tensors;
+  // A declared tensor that `tensors` lacks is an error, not zeros.
+  bool tensors_required = false;
 };
 
 // Errors say line, column, what was read and what was expected.

@@ -46,8 +46,8 @@ class Verifier {
 
  private:
   void fault(const Node& node, const std::string& text) {
-    std::string where = fmt::format("%{} ({} {})", node.name(), kind_name(node.kind()),
-                                    node.target());
+    std::string where =
+        fmt::format("%{} ({} {})", node.name(), kind_name(node.kind()), node.target());
     if (!node.source.empty()) where += " at " + node.source;
     problems_.add(where + ": " + text);
   }
@@ -67,7 +67,8 @@ class Verifier {
     auto visit = [&](const Node* input) { named.insert(input); };
     for (const Argument& argument : node.args()) argument.for_each_node(visit);
     for (const auto& [key, value] : node.kwargs()) value.for_each_node(visit);
-    if (named.size() != node.inputs().size()) fault(node, "its inputs are not its arguments' nodes");
+    if (named.size() != node.inputs().size())
+      fault(node, "its inputs are not its arguments' nodes");
     for (const Node* input : node.inputs()) {
       if (named.count(input) == 0) fault(node, "it lists an input that no argument names");
       if (input->graph() != &gm_.graph()) {
@@ -90,10 +91,11 @@ class Verifier {
   }
 
   void check_users() {
-    for (const Node* node : seen_) {
+    for (const Node* node : gm_.graph().nodes()) {
       auto& uses = uses_[node];
       for (const Node* user : node->users()) {
-        if (--uses[user] != 0) fault(*node, fmt::format("%{} is a user only by list", user->name()));
+        if (--uses[user] != 0)
+          fault(*node, fmt::format("%{} is a user only by list", user->name()));
       }
       for (const auto& [user, count] : uses) {
         if (count > 0) fault(*node, fmt::format("%{} uses it but is no user", user->name()));
@@ -110,7 +112,8 @@ class Verifier {
       if (node->args().size() != 1) fault(*node, "an output has one argument");
       if (!node->users().empty()) fault(*node, "an output has no users");
     }
-    if (outputs != 1) problems_.add(fmt::format("a graph has one output; this one has {}", outputs));
+    if (outputs != 1)
+      problems_.add(fmt::format("a graph has one output; this one has {}", outputs));
   }
 
   void check_index() {
