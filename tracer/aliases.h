@@ -1,0 +1,35 @@
+// What an operator's schema says about memory: which argument it writes, which argument a result is
+// a view of, and how the same op is spelled without writing. Pure functions over
+// c10::FunctionSchema.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "fxq/graph/argument.h"
+
+namespace c10 {
+struct Argument;
+struct FunctionSchema;
+}  // namespace c10
+
+namespace fxq {
+
+// The one argument that the op mutates; the first if there are several.
+std::optional<size_t> written_argument(const c10::FunctionSchema& schema);
+
+// "add_.Tensor" -> "add.Tensor"; null if there is no such op with the same arguments.
+const c10::FunctionSchema* functional_form(const c10::FunctionSchema& schema);
+
+// The argument whose memory result `index` may share, by annotation or because the op may return
+// its input (dropout outside training).
+std::optional<size_t> aliased_argument(const c10::FunctionSchema& schema, size_t index);
+
+// `training`, `train`: arguments that are a module's mode.
+bool is_mode_name(std::string_view name);
+
+// The argument as its schema type shows it: dtypes and not numbers, 1.0 where a float is wanted.
+Argument schema_argument(const c10::Argument& formal, Argument value);
+
+}  // namespace fxq

@@ -1,0 +1,42 @@
+// pad(x, p, "constant", v) -> constant_pad_nd(x, p, v or 0)      t(w) -> transpose(w, 0, 1)
+// _unsafe_view(x, s) -> view(x, s)
+// upsample_nearest2d(x, size, sh, sw) -> upsample_nearest2d.vec(x, size, none)
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
+
+#include "fxq/graph/graph.h"
+#include "fxq/tracer/canonical/canonical.h"
+
+namespace fxq {
+
+bool pad_to_constant_pad(Call& call, const CanonicalContext&) {
+  const ValuePtr& mode = call.arg("mode");
+  if (!mode->is(Value::Kind::kConstant) || mode->constant.toStringRef() != "constant") return false;
+  const ValuePtr& value = call.arg("value");
+  const bool zero = value->is_none() || constant_number(*value) == 0.0;
+  return call.become("aten::constant_pad_nd",
+                     {call.args[0], call.args[1], zero ? make_constant(int64_t{0}) : value});
+}
+
+bool t_to_transpose(Call& call, const CanonicalContext& context) {
+  const at::Tensor tensor = context.known_tensor(call.args[0]);
+  if (!tensor.defined() || tensor.dim() != 2) return false;
+  return call.become("aten::transpose.int",
+                     {call.args[0], make_constant(int64_t{0}), make_constant(int64_t{1})});
+}
+
+bool unsafe_view_to_view(Call& call, const CanonicalContext&) {
+  return call.become("aten::view", call.args);
+}
+
+// The scales only matter to how sizes map back to source positions; without them ATen uses the
+// sizes.
+bool upsample_to_vec(Call& call, const CanonicalContext&) {
+  for (size_t i = call.args.size() - 2; i < call.args.size(); ++i) {
+    if (!call.args[i]->is_none()) return false;
+  }
+  std::vector<ValuePtr> args(call.args.begin(), call.args.end() - 1);
+  return call.become(call.schema->name() + ".vec", std::move(args));
+}
+
+}  // namespace fxq

@@ -1,0 +1,217 @@
+// aten::relu_(%x)  ->  %relu = relu(%x), and every holder of %x now sees %relu.
+#include "fxq/tracer/emitter.h"
+
+#include <ATen/core/function_schema.h>
+#include <fmt/format.h>
+
+#include "fxq/graph/interpreter.h"
+#include "fxq/graph/ivalue_convert.h"
+#include "fxq/graph/tensor_convert.h"
+#include "fxq/tracer/aliases.h"
+
+namespace fxq {
+
+std::string overload_name(const c10::FunctionSchema& schema) {
+  return schema.overload_name().empty() ? schema.name()
+                                        : schema.name() + "." + schema.overload_name();
+}
+
+ValuePtr Emitter::stamp(Node* node, const c10::TypePtr& type) {
+  node->owner = site.owner;
+  node->source = site.source;
+  node->type = node_type(type);
+  return make_node_value(node, type);
+}
+
+ValuePtr Emitter::placeholder(const std::string& name, const c10::TypePtr& type) {
+  ValuePtr value = make_node_value(graph().placeholder(name, node_type(type)), type);
+  value->storage->external = !owns_inputs;
+  return value;
+}
+
+ValuePtr Emitter::attribute(const std::string& path, const at::Tensor& tensor) {
+  ValuePtr& value = attributes_[path];
+  if (value) return value;
+  gm_.set_tensor(path, tensor);
+  value = stamp(graph().get_attr(path), c10::TensorType::get());
+  value->node->type = type_of(tensor);
+  value->storage->external = true;
+  return value;
+}
+
+at::Tensor Emitter::known_tensor(const ValuePtr& value) const {
+  if (value->is_constant_tensor()) return value->constant.toTensor();
+  if (!value->is(Value::Kind::kNode) || !value->node->is(NodeKind::kGetAttr)) return {};
+  return gm_.tensor(value->node->target());
+}
+
+Argument Emitter::argument(const ValuePtr& value) {
+  switch (value->kind) {
+    case Value::Kind::kNode:
+      return value->node;
+    case Value::Kind::kList: {
+      std::vector<Argument> items;
+      for (const ValuePtr& item : value->items) items.push_back(argument(item));
+      return Argument::list(std::move(items));
+    }
+    case Value::Kind::kTuple: {
+      TupleArg tuple;
+      for (const ValuePtr& item : value->items) tuple.items.push_back(argument(item));
+      tuple.names = value->names;
+      return tuple;
+    }
+    case Value::Kind::kDict: {
+      DictArg dict;
+      for (size_t i = 0; i < value->items.size(); ++i) {
+        dict.items.emplace_back(argument(value->keys[i]), argument(value->items[i]));
+      }
+      return dict;
+    }
+    case Value::Kind::kNumber: {
+      ValuePtr tensor = call("prim::NumToTensor.Scalar", {value->items[0]});
+      rebind(value, tensor);
+      value->kind = Value::Kind::kNode;
+      return value->node;
+    }
+    case Value::Kind::kConstant:
+      if (value->constant.isTensor() && value->constant.toTensor().defined()) {
+        bind_constant(value);
+        return value->node;
+      }
+      if (auto constant = to_argument(value->constant)) return *constant;
+      break;
+    default:
+      break;
+  }
+  TORCH_CHECK(false, "a value of type ", value->type ? value->type->repr_str() : "?",
+              " can't be an argument of a call");
+}
+
+void Emitter::bind_constant(const ValuePtr& value) {
+  const at::Tensor& tensor = value->constant.toTensor();
+  const auto [known, is_new] = constants_.emplace(
+      tensor.unsafeGetTensorImpl(), fmt::format("_tensor_constant{}", constants_.size()));
+  const ValuePtr bound = attribute(known->second, tensor);
+  value->kind = Value::Kind::kNode;
+  value->node = bound->node;
+  share_storage(value, bound);
+}
+
+bool Emitter::can_rebind(const Value& value) const {
+  if (!value.is(Value::Kind::kNode) || !value.storage || value.storage->external) return false;
+  for (const auto& weak : value.storage->values) {
+    const ValuePtr other = weak.lock();
+    if (other && other.get() != &value && used_later(*other)) return false;
+  }
+  return true;
+}
+
+void Emitter::rebind(const ValuePtr& value, const ValuePtr& result) {
+  value->node = result->node;
+  value->storage = result->storage;
+  value->storage->values.push_back(value);
+}
+
+std::vector<ValuePtr> Emitter::call(const c10::FunctionSchema& schema, std::vector<ValuePtr> args,
+                                    const std::vector<c10::TypePtr>& types) {
+  const auto written = written_argument(schema);
+  if (written) return call_in_place(schema, args, *written, types);
+  return emit(Call{&schema, std::move(args)}, types);
+}
+
+ValuePtr Emitter::call(std::string_view target, std::vector<ValuePtr> args) {
+  const Callee callee = find_callee(target);
+  TORCH_CHECK(callee.schema, "this LibTorch has no ", std::string(target));
+  std::vector<c10::TypePtr> types;
+  for (const c10::Argument& result : callee.schema->returns()) types.push_back(result.type());
+  return call(*callee.schema, std::move(args), types).at(0);
+}
+
+std::vector<ValuePtr> Emitter::call_in_place(const c10::FunctionSchema& schema,
+                                             const std::vector<ValuePtr>& args, size_t written,
+                                             const std::vector<c10::TypePtr>& types) {
+  const ValuePtr& target = args[written];
+  argument(target);  // constants and numbers become nodes
+  const c10::FunctionSchema* functional = functional_form(schema);
+  if (functional && can_rebind(*target)) {
+    rebind(target, emit(Call{functional, args}, types)[0]);
+    return {target};
+  }
+  const ValuePtr result = emit(Call{&schema, args}, types)[0];
+  // The call returns the tensor itself: later code reads it through the effect, in order.
+  target->node = result->node;
+  return {target};
+}
+
+std::vector<ValuePtr> Emitter::emit(Call call, const std::vector<c10::TypePtr>& types) {
+  const CanonicalContext context{[this](const ValuePtr& value) { return known_tensor(value); },
+                                 [this](std::string_view target, std::vector<ValuePtr> args) {
+                                   return this->call(target, std::move(args));
+                                 }};
+  const std::vector<ValuePtr> written_args = call.args;
+  const c10::FunctionSchema& written_schema = *call.schema;
+  canonicalise(call, context);
+  Node* node = make_node(call);
+  std::vector<ValuePtr> results;
+  if (types.size() == 1) {
+    results.push_back(stamp(node, types[0]));
+  } else {
+    const ValuePtr all = stamp(node, c10::TupleType::create(types));
+    for (size_t i = 0; i < types.size(); ++i) {
+      results.push_back(getitem(all, static_cast<int64_t>(i), types[i]));
+    }
+  }
+  add_alias(written_schema, written_args, results);
+  return results;
+}
+
+// Trailing arguments that have their default are left out; keyword-only ones become kwargs.
+Node* Emitter::make_node(const Call& call) {
+  std::vector<Argument> args;
+  Kwargs kwargs;
+  size_t needed = 0;
+  bool follows_mode = false;
+  for (size_t i = 0; i < call.args.size(); ++i) {
+    const c10::Argument& formal = call.schema->arguments()[i];
+    Argument value = schema_argument(formal, argument(call.args[i]));
+    const bool is_default = formal.default_value() && to_argument(*formal.default_value()) == value;
+    follows_mode |= call.args[i]->is_mode && is_mode_name(formal.name());
+    if (formal.kwarg_only()) {
+      if (!is_default) kwargs.emplace_back(formal.name(), std::move(value));
+      continue;
+    }
+    args.push_back(std::move(value));
+    if (!is_default) needed = args.size();
+  }
+  args.resize(needed);
+  Node* node =
+      graph().call_function(overload_name(*call.schema), std::move(args), std::move(kwargs));
+  node->follows_mode = follows_mode;
+  return node;
+}
+
+void Emitter::add_alias(const c10::FunctionSchema& schema, const std::vector<ValuePtr>& args,
+                        const std::vector<ValuePtr>& results) {
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (auto base = aliased_argument(schema, i)) share_storage(results[i], args[*base]);
+  }
+}
+
+ValuePtr Emitter::call_module(const std::string& path, const std::vector<ValuePtr>& args,
+                              const c10::TypePtr& type) {
+  std::vector<Argument> arguments;
+  for (const ValuePtr& arg : args) arguments.push_back(argument(arg));
+  return stamp(gm_.call_module(path, std::move(arguments)), type);
+}
+
+ValuePtr Emitter::getitem(const ValuePtr& container, int64_t index, const c10::TypePtr& type) {
+  Node* node = graph().call_op(OpId::kGetItem, {argument(container), Argument(index)});
+  ValuePtr item = stamp(node, type);
+  item->from_data = container->from_data;
+  if (container->storage) share_storage(item, container);
+  return item;
+}
+
+void Emitter::output(const ValuePtr& value) { graph().output(argument(value)); }
+
+}  // namespace fxq

@@ -1,0 +1,164 @@
+// %conv = prim::GetAttr[name="conv"](%self)   ->  the module at path "conv"
+// %w = prim::GetAttr[name="weight"](%conv)    ->  get_attr "conv.weight", once
+// prim::CallMethod, prim::CallFunction        ->  a leaf, or the code read in place
+#include <fmt/format.h>
+#include <torch/csrc/jit/api/function_impl.h>
+
+#include "fxq/tracer/script_reader.h"
+
+namespace fxq {
+namespace {
+
+std::string joined(const std::string& path, const std::string& name) {
+  return path.empty() ? name : path + "." + name;
+}
+
+const void* identity(const ValuePtr& object) { return object->constant.toObject().get(); }
+
+bool is_library(const std::string& name) { return name.rfind("torch.", 0) == 0; }
+
+}  // namespace
+
+ValuePtr ScriptReader::module_value(const torch::jit::Module& module,
+                                    const std::string& fallback_path) {
+  ValuePtr& known = modules_[module._ivalue().get()];
+  if (known) return known;
+  known = make_constant(module._ivalue(), module.type());
+  known->kind = Value::Kind::kModule;
+  const auto path = module_paths_.find(module._ivalue().get());
+  known->path = path == module_paths_.end() ? fallback_path : path->second;
+  return known;
+}
+
+Owner ScriptReader::owner_of(const ValuePtr& module) const {
+  const auto name = module->constant.toModule().type()->name();
+  return Owner{module->path, name ? python_name(name->qualifiedName()) : ""};
+}
+
+ValuePtr ScriptReader::run_method(const ValuePtr& module, const std::string& method,
+                                  std::vector<ValuePtr> args) {
+  torch::jit::Module object = module->constant.toModule();
+  torch::jit::Function& function = object.get_method(method).function();
+  const Owner owner = owner_of(module);
+  args.insert(args.begin(), module);
+  return run_graph(*torch::jit::toGraphFunction(function).graph(), args, owner,
+                   is_library(owner.class_name));
+}
+
+// Tensors, also those inside lists, are known by path; tensors that share their memory are one.
+ValuePtr ScriptReader::attribute_value(const c10::IValue& value, const c10::TypePtr& type,
+                                       const std::string& path) {
+  if (value.isModule()) return module_value(value.toModule(), path);
+  if (value.isTensor()) {
+    if (!value.toTensor().defined()) return make_constant(c10::IValue(), type);
+    return emitter_.attribute(path, value.toTensor());
+  }
+  if (value.isObject() && !value.toObject()->type()->is_module()) {
+    ValuePtr object = make_items(Value::Kind::kObject, {}, value.type());
+    const auto& class_type = value.toObject()->type();
+    for (size_t i = 0; i < class_type->numAttributes(); ++i) {
+      const std::string& name = class_type->getAttributeName(i);
+      object->fields[name] = attribute_value(value.toObject()->getSlot(i),
+                                             class_type->getAttribute(i), joined(path, name));
+    }
+    return object;
+  }
+  ValuePtr known = from_ivalue(value, type);
+  if (value.isList()) {
+    for (size_t i = 0; i < known->items.size(); ++i) {
+      known->items[i] = attribute_value(value.toListRef()[i], value.toListRef()[i].type(),
+                                        joined(path, std::to_string(i)));
+    }
+  }
+  return known;
+}
+
+ValuePtr ScriptReader::attribute(const ValuePtr& object, const std::string& name) {
+  if (object->is(Value::Kind::kObject)) {
+    const auto field = object->fields.find(name);
+    TORCH_CHECK(field != object->fields.end(), "an object has no attribute ", name, " yet");
+    return field->second;
+  }
+  ValuePtr& known = attributes_[{identity(object), name}];
+  if (known) return known;
+  const torch::jit::Module module = object->constant.toModule();
+  const c10::IValue value = module.attr(name);
+  if (name == "training" && value.isBool()) {
+    known = make_constant(options_.training, c10::BoolType::get());
+    known->is_mode = true;
+  } else {
+    known = attribute_value(value, module.type()->getAttribute(name), joined(object->path, name));
+  }
+  return known;
+}
+
+void ScriptReader::get_attribute(const JitNode* node) {
+  const ValuePtr& object = get(node->input());
+  const std::string& name = node->s(torch::jit::attr::name);
+  if (!object->is(Value::Kind::kModule) && !object->is(Value::Kind::kObject)) {
+    return problem(node,
+                   fmt::format("attribute {} of an object that is not known while tracing", name));
+  }
+  bind(node->output(), attribute(object, name));
+}
+
+// A buffer that gets a new value is written in place, in order; later reads see it.
+void ScriptReader::set_attribute(const JitNode* node) {
+  const ValuePtr object = get(node->inputs()[0]);
+  const ValuePtr value = get(node->inputs()[1]);
+  const std::string& name = node->s(torch::jit::attr::name);
+  if (object->is(Value::Kind::kObject)) {
+    object->fields[name] = value;
+    return;
+  }
+  const ValuePtr buffer = attribute(object, name);
+  if (!buffer->is(Value::Kind::kNode) || !buffer->type ||
+      buffer->type->kind() != c10::TypeKind::TensorType) {
+    return problem(node, fmt::format("forward changes the attribute {}, which is no tensor; keep "
+                                     "state in a buffer",
+                                     name));
+  }
+  emitter_.call("aten::copy_", {buffer, value, make_constant(false)});
+}
+
+void ScriptReader::call_method(const JitNode* node) {
+  const ValuePtr object = get(node->inputs()[0]);
+  std::vector<ValuePtr> args = inputs(node);
+  args.erase(args.begin());
+  const std::string& method = node->s(torch::jit::attr::name);
+  if (object->is(Value::Kind::kObject)) {
+    torch::jit::Function& function = object->type->expectRef<c10::ClassType>().getMethod(method);
+    args.insert(args.begin(), object);
+    return bind(node->output(), run_graph(*torch::jit::toGraphFunction(function).graph(), args,
+                                          frame().site.owner, false));
+  }
+  if (!object->is(Value::Kind::kModule)) {
+    return problem(node,
+                   fmt::format("method {} of an object that is not known while tracing", method));
+  }
+  if (is_leaf(object, method)) {
+    return bind(node->output(), call_leaf(object, method, args, node));
+  }
+  bind(node->output(), run_method(object, method, std::move(args)));
+}
+
+void ScriptReader::call_function(const JitNode* node) {
+  const auto type = node->inputs()[0]->type()->expect<c10::FunctionType>();
+  torch::jit::Function& function = *type->function();
+  const std::string name = python_name(function.qualname().qualifiedName());
+  std::vector<ValuePtr> args = inputs(node);
+  args.erase(args.begin());
+  const auto graph = torch::jit::toGraphFunction(function).graph();
+  if (options_.wraps->has(name)) {
+    return bind(node->output(), call_opaque_graph(graph->copy(), args, function.name(), node));
+  }
+  bind(node->output(), run_graph(*graph, args, frame().site.owner, is_library(name)));
+}
+
+// torch.jit.fork: the same values, computed in order.
+void ScriptReader::fork(const JitNode* node) {
+  bind(node->output(),
+       run_graph(*node->g(torch::jit::attr::Subgraph), inputs(node), frame().site.owner, false));
+}
+
+}  // namespace fxq

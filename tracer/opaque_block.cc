@@ -1,0 +1,199 @@
+// if bool(x.mean() > 0): y = self.f(x) else: y = x    ->    %opaque_if = @opaque_if(%x, %f_weight,
+// ...) The code goes into a TorchScript graph of its own: what it reads from outside becomes its
+// inputs, the tensors of modules too, so that they stay visible and trainable in the GraphModule.
+#include <ATen/core/function_schema.h>
+#include <fmt/format.h>
+#include <torch/csrc/jit/passes/dead_code_elimination.h>
+#include <torch/csrc/jit/passes/inliner.h>
+
+#include "fxq/graph/opaque_module.h"
+#include "fxq/tracer/aliases.h"
+#include "fxq/tracer/script_reader.h"
+
+namespace fxq {
+
+namespace jit = torch::jit;
+namespace prim = torch::jit::prim;
+
+// Moves one If or Loop, or a whole function, into a graph without modules.
+class BlockBuilder {
+ public:
+  explicit BlockBuilder(ScriptReader& reader)
+      : reader_(reader), graph_(std::make_shared<jit::Graph>()) {}
+  BlockBuilder(ScriptReader& reader, std::shared_ptr<jit::Graph> graph, std::vector<ValuePtr> args)
+      : reader_(reader), graph_(std::move(graph)), args_(std::move(args)) {}
+
+  jit::Value* outside(jit::Value* value) {
+    if (value->node()->kind() == prim::Constant) {
+      jit::Node* copy = graph_->createClone(value->node(), [](jit::Value* v) { return v; });
+      return graph_->insertNode(copy)->output();
+    }
+    return input(reader_.get(value), value->type());
+  }
+
+  // A value of the reader inside the graph: a constant or an input, made once.
+  jit::Value* input(const ValuePtr& value, const c10::TypePtr& type) {
+    jit::Value*& known = inputs_[value.get()];
+    if (known) return known;
+    const bool container = value->is(Value::Kind::kList) || value->is(Value::Kind::kDict);
+    if (is_plain_constant(*value) && !container) {
+      known = graph_->insertConstant(*to_ivalue(*value));
+      return known;
+    }
+    known = graph_->addInput();
+    known->setType(value->is(Value::Kind::kModule) && value->type ? value->type : type);
+    args_.push_back(value);
+    return known;
+  }
+
+  void copy_node(const jit::Node* node, const std::vector<ValuePtr>& state, int64_t first_trip) {
+    auto* original = const_cast<jit::Node*>(node);
+    jit::Node* copy = graph_->createClone(original, [this](jit::Value* v) { return outside(v); });
+    for (size_t i = 0; i < state.size(); ++i) {
+      copy->replaceInput(i, input(state[i], node->inputs()[i]->type()));
+    }
+    graph_->insertNode(copy);
+    if (first_trip > 0) shift_trips(copy, first_trip);
+    if (copy->outputs().size() == 1) {
+      graph_->registerOutput(copy->output());
+      return;
+    }
+    graph_->registerOutput(graph_->insertNode(graph_->createTuple(copy->outputs()))->output());
+  }
+
+  // Reads module attributes now; false if the code keeps hold of a module.
+  bool lift_modules(std::string* why) {
+    jit::Inline(*graph_);
+    for (size_t i = 0; i < args_.size(); ++i) {
+      if (args_[i]->is(Value::Kind::kModule)) modules_[graph_->inputs()[i]] = args_[i];
+    }
+    lift(graph_->block());
+    for (auto it = reads_.rbegin(); it != reads_.rend(); ++it) (*it)->destroy();
+    jit::EliminateDeadCode(graph_);
+    drop_unused_inputs();
+    for (size_t i = 0; i < args_.size(); ++i) {
+      if (!args_[i]->is(Value::Kind::kModule) && !args_[i]->is(Value::Kind::kObject)) continue;
+      *why =
+          fmt::format("it uses an object ({}) other than by reading attributes and calling methods",
+                      args_[i]->path);
+      return false;
+    }
+    return !changes_container(graph_->block(), why);
+  }
+
+  const std::shared_ptr<jit::Graph>& graph() const { return graph_; }
+  const std::vector<ValuePtr>& args() const { return args_; }
+
+ private:
+  // The first trips are already unrolled: max - k remain and the counter starts at k.
+  void shift_trips(jit::Node* loop, int64_t first_trip) {
+    jit::WithInsertPoint before(loop);
+    jit::Value* done = graph_->insertConstant(first_trip);
+    jit::Node* left = graph_->create(jit::aten::sub, {loop->inputs()[0], done});
+    left->output()->setType(c10::IntType::get());
+    loop->replaceInput(0, graph_->insertNode(left)->output());
+    jit::Block* body = loop->blocks()[0];
+    jit::WithInsertPoint inside(*body->nodes().begin());
+    jit::Node* shifted = graph_->create(jit::aten::add, {body->inputs()[0], done});
+    shifted->output()->setType(c10::IntType::get());
+    body->inputs()[0]->replaceAllUsesWith(shifted->output());
+    graph_->insertNode(shifted);
+    shifted->replaceInput(0, body->inputs()[0]);
+  }
+
+  void lift(jit::Block* block) {
+    for (jit::Node* node : block->nodes()) {
+      for (jit::Block* inner : node->blocks()) lift(inner);
+      if (node->kind() != prim::GetAttr) continue;
+      const auto module = modules_.find(node->input());
+      if (module == modules_.end()) continue;
+      const ValuePtr value = reader_.attribute(module->second, node->s(jit::attr::name));
+      reads_.push_back(node);
+      if (value->is(Value::Kind::kModule)) {
+        modules_[node->output()] = value;
+        continue;
+      }
+      jit::WithInsertPoint at_start(*graph_->block()->nodes().begin());
+      node->output()->replaceAllUsesWith(input(value, node->output()->type()));
+    }
+  }
+
+  void drop_unused_inputs() {
+    for (size_t i = args_.size(); i-- > 0;) {
+      if (graph_->inputs()[i]->hasUses()) continue;
+      graph_->eraseInput(i);
+      args_.erase(args_.begin() + static_cast<int64_t>(i));
+    }
+  }
+
+  // A list from outside that the code changes would not change outside.
+  bool changes_container(jit::Block* block, std::string* why) const {
+    for (jit::Node* node : block->nodes()) {
+      for (jit::Block* inner : node->blocks()) {
+        if (changes_container(inner, why)) return true;
+      }
+      const c10::FunctionSchema* schema = node->maybeSchema();
+      const auto written = schema ? written_argument(*schema) : std::nullopt;
+      if (!written) continue;
+      const jit::Value* target = node->inputs()[*written];
+      const bool container = target->type()->kind() == c10::TypeKind::ListType ||
+                             target->type()->kind() == c10::TypeKind::DictType;
+      if (!container || target->node()->kind() != prim::Param) continue;
+      *why = "it changes a list or dict that was made outside of it";
+      return true;
+    }
+    return false;
+  }
+
+  ScriptReader& reader_;
+  std::shared_ptr<jit::Graph> graph_;
+  std::vector<ValuePtr> args_;
+  std::unordered_map<const Value*, jit::Value*> inputs_;
+  std::unordered_map<const jit::Value*, ValuePtr> modules_;
+  std::vector<jit::Node*> reads_;
+};
+
+void ScriptReader::run_opaque(const JitNode* node, const std::vector<ValuePtr>& loop_state,
+                              int64_t first_trip) {
+  const bool loop = node->kind() == prim::Loop;
+  BlockBuilder builder(*this);
+  builder.copy_node(node, loop_state, first_trip);
+  const ValuePtr all = finish_opaque(builder, loop ? "loop" : "if", node);
+  if (!all) return;
+  if (node->outputs().size() == 1) return bind(node->output(), all);
+  for (size_t i = 0; i < node->outputs().size(); ++i) {
+    const JitValue* output = node->outputs()[i];
+    if (!output->hasUses()) continue;
+    bind(output, emitter_.getitem(all, static_cast<int64_t>(i), output->type()));
+  }
+}
+
+ValuePtr ScriptReader::call_opaque_graph(std::shared_ptr<torch::jit::Graph> graph,
+                                         std::vector<ValuePtr> args, const std::string& name,
+                                         const JitNode* node) {
+  BlockBuilder builder(*this, std::move(graph), std::move(args));
+  const ValuePtr result = finish_opaque(builder, name, node);
+  return result ? result : make_poison();
+}
+
+ValuePtr ScriptReader::finish_opaque(BlockBuilder& builder, const std::string& name,
+                                     const JitNode* node) {
+  const std::string source = source_of(node).empty() ? frame().site.source : source_of(node);
+  std::string why;
+  if (!builder.lift_modules(&why)) {
+    problem(node,
+            fmt::format("this part depends on data and can't be kept as TorchScript: {}", why));
+    return nullptr;
+  }
+  ++opaque_blocks_;
+  auto module = std::make_shared<OpaqueModule>(builder.graph(), source);
+  module->eval();
+  const std::string path = gm_.unique_path("opaque_" + name);
+  gm_.set_module(path, std::move(module));
+  const c10::TypePtr type = builder.graph()->outputs()[0]->type();
+  ValuePtr result = emitter_.call_module(path, builder.args(), type);
+  result->from_data = true;
+  return result;
+}
+
+}  // namespace fxq

@@ -1,0 +1,255 @@
+// Operators: computed now if all arguments are constants; answered from what is known (sizes of
+// parameters, ranks, None checks); else a node.
+#include <ATen/core/function_schema.h>
+#include <fmt/format.h>
+#include <torch/csrc/jit/runtime/operator.h>
+
+#include <unordered_set>
+
+#include "fxq/graph/interpreter.h"
+#include "fxq/tracer/aliases.h"
+#include "fxq/tracer/rank.h"
+#include "fxq/tracer/script_reader.h"
+
+namespace fxq {
+namespace {
+
+namespace prim = torch::jit::prim;
+namespace aten = torch::jit::aten;
+
+bool returns_tensor(const torch::jit::Node* node) {
+  for (const torch::jit::Value* output : node->outputs()) {
+    const auto kind = output->type()->kind();
+    if (kind == c10::TypeKind::TensorType) return true;
+    for (const c10::TypePtr& part : output->type()->containedTypes()) {
+      if (part->kind() == c10::TypeKind::TensorType) return true;
+    }
+  }
+  return false;
+}
+
+// Facts about a tensor that its elements have no part in.
+bool reads_only_metadata(const c10::Symbol& kind) {
+  static const auto* names = new std::unordered_set<std::string>{
+      "aten::size",         "aten::stride",     "aten::dim",           "aten::numel",
+      "aten::len",          "aten::is_complex", "aten::is_contiguous", "aten::is_floating_point",
+      "aten::element_size", "aten::get_device", "aten::is_signed"};
+  return kind.is_prim() || names->count(kind.toQualString()) != 0;
+}
+
+// True if a number that this op returns depends on elements of tensors, not on sizes alone.
+bool result_is_data(const c10::Symbol& kind, const std::vector<ValuePtr>& args) {
+  bool found = false;
+  for (const ValuePtr& arg : args) {
+    for_each_part(arg, [&](const ValuePtr& part) {
+      const bool tensor = part->is(Value::Kind::kNode) && part->node->type.is_tensor();
+      found |= part->from_data || (tensor && !reads_only_metadata(kind));
+    });
+  }
+  return found;
+}
+
+bool is_dropped(const c10::Symbol& kind) {
+  return kind == aten::warn || kind == prim::Print || kind == prim::Enter || kind == prim::Exit ||
+         kind == c10::Symbol::fromQualString("prim::profile");
+}
+
+bool is_identity(const c10::Symbol& kind) {
+  return kind == prim::unchecked_cast || kind == prim::unchecked_unwrap_optional ||
+         kind == aten::_unwrap_optional || kind == aten::wait;
+}
+
+// true, false, or nothing if only running tells.
+c10::optional<bool> known_none(const ValuePtr& value) {
+  if (value->is(Value::Kind::kConstant)) return value->constant.isNone();
+  const bool may_be_none = value->is(Value::Kind::kNode) && value->type &&
+                           (value->type->kind() == c10::TypeKind::OptionalType ||
+                            value->type->kind() == c10::TypeKind::NoneType ||
+                            value->type->kind() == c10::TypeKind::AnyType);
+  if (may_be_none) return c10::nullopt;
+  return false;
+}
+
+bool is_sizes(const ValuePtr& value) {
+  return value->is(Value::Kind::kNode) && value->node->op() == OpId::kSizes;
+}
+
+// An integer in a 0-dim tensor: traced arithmetic on sizes.
+ValuePtr integer_in(const ValuePtr& value) {
+  if (value->is(Value::Kind::kNumber)) return value->items[0];
+  if (constant_int(*value)) return value;
+  if (!value->is_constant_tensor()) return nullptr;
+  const at::Tensor& tensor = value->constant.toTensor();
+  if (tensor.dim() != 0 || tensor.scalar_type() != at::kLong) return nullptr;
+  return make_constant(tensor.item<int64_t>(), c10::IntType::get());
+}
+
+}  // namespace
+
+void ScriptReader::call_operator(const JitNode* node) {
+  const std::vector<ValuePtr> args = inputs(node);
+  if (is_dropped(node->kind())) return poison_outputs(node);
+  if (fold_identity(node, args) || call_container(node, args)) return;
+  if (fold_number(node, args) || fold_size(node, args) || fold(node, args)) return;
+  emit_operator(node, args);
+}
+
+bool ScriptReader::fold(const JitNode* node, const std::vector<ValuePtr>& args) {
+  if (!node->maybeOperator() || returns_tensor(node) || node->isNondeterministic()) return false;
+  if (node->hasSideEffects() || written_argument(node->schema())) return false;
+  torch::jit::Stack stack;
+  for (const ValuePtr& arg : args) {
+    auto constant = to_ivalue(*arg);
+    if (!constant) return false;
+    stack.push_back(*std::move(constant));
+  }
+  if (node->schema().is_vararg()) stack.emplace_back(static_cast<int64_t>(args.size()));
+  torch::jit::Operation operation = node->getOperation();
+  operation(stack);
+  for (size_t i = 0; i < node->outputs().size(); ++i) {
+    bind(node->outputs()[i], from_ivalue(stack.at(i), node->outputs()[i]->type()));
+  }
+  return true;
+}
+
+bool ScriptReader::fold_identity(const JitNode* node, const std::vector<ValuePtr>& args) {
+  const c10::Symbol kind = node->kind();
+  if (is_identity(kind)) {
+    if (args[0]->is_none() && kind == aten::_unwrap_optional) {
+      problem(node, "an optional value that is None is used as if it were not");
+    } else {
+      bind(node->output(), args[0]);
+    }
+    return true;
+  }
+  if (kind == aten::__is__ || kind == aten::__isnot__) {
+    const auto left = known_none(args[0]);
+    const auto right = known_none(args[1]);
+    if (!left || !right || (!*left && !*right)) return false;
+    bind(node->output(), make_constant((*left == *right) == (kind == aten::__is__)));
+    return true;
+  }
+  if (kind == prim::isinstance) {
+    c10::TypePtr type = node->input()->type();
+    if (args[0]->is(Value::Kind::kConstant)) type = args[0]->constant.type();
+    bool matches = false;
+    for (const c10::TypePtr& wanted : node->tys(torch::jit::attr::types)) {
+      matches |= type->isSubtypeOf(*wanted);
+    }
+    bind(node->output(), make_constant(matches));
+    return true;
+  }
+  return false;
+}
+
+bool ScriptReader::fold_size(const JitNode* node, const std::vector<ValuePtr>& args) {
+  const c10::Symbol kind = node->kind();
+  if (args.empty() || !args[0]->is(Value::Kind::kNode)) return false;
+  const at::Tensor known = emitter_.known_tensor(args[0]);
+  if (kind == aten::dim) {
+    const c10::optional<int64_t> rank = rank_of(gm_, args[0]->node);
+    if (!rank) return false;
+    bind(node->output(), make_constant(*rank, c10::IntType::get()));
+    return true;
+  }
+  if (kind == aten::size && known.defined()) {
+    const auto index = args.size() > 1 ? constant_int(*args[1]) : c10::nullopt;
+    if (args.size() > 1 && !index) return false;
+    const c10::IValue answer = index ? c10::IValue(known.size(*index)) : c10::IValue(known.sizes());
+    bind(node->output(), from_ivalue(answer, node->output()->type()));
+    return true;
+  }
+  if (!is_sizes(args[0])) return false;
+  const ValuePtr tensor = make_node_value(args[0]->node->args()[0].node(), c10::TensorType::get());
+  const c10::optional<int64_t> rank = rank_of(gm_, tensor->node);
+  if (kind == aten::__getitem__ && constant_int(*args[1])) {
+    bind(node->output(), emitter_.call("aten::size.int", {tensor, args[1]}));
+    return true;
+  }
+  if (!rank || (kind != aten::len && kind != aten::slice)) return false;
+  if (kind == aten::len) {
+    bind(node->output(), make_constant(*rank, c10::IntType::get()));
+    return true;
+  }
+  std::vector<ValuePtr> sizes;
+  for (int64_t i = 0; i < *rank; ++i) {
+    sizes.push_back(emitter_.call("aten::size.int", {tensor, make_constant(i)}));
+  }
+  std::vector<ValuePtr> list_args = args;
+  list_args[0] = make_items(Value::Kind::kList, std::move(sizes), c10::ListType::ofInts());
+  return call_container(node, list_args);
+}
+
+// Traces hold sizes as 0-dim tensors: NumToTensor(size), floor_divide, mul, ..., Int. Integers
+// again.
+bool ScriptReader::fold_number(const JitNode* node, const std::vector<ValuePtr>& args) {
+  const c10::Symbol kind = node->kind();
+  if (kind == prim::NumToTensor && node->input()->type()->kind() == c10::TypeKind::IntType) {
+    bind(node->output(), make_items(Value::Kind::kNumber, {args[0]}, c10::TensorType::get()));
+    return true;
+  }
+  if (args.empty() || (!args[0]->is(Value::Kind::kNumber) &&
+                       (args.size() < 2 || !args[1]->is(Value::Kind::kNumber)))) {
+    return false;
+  }
+  const std::string name = kind.toQualString();
+  if (name == "aten::Int" || name == "aten::ScalarImplicit" || name == "aten::IntImplicit" ||
+      name == "aten::item") {
+    bind(node->output(), args[0]->items[0]);
+    return true;
+  }
+  static const auto* integer_ops =
+      new std::unordered_map<std::string, std::string>{{"aten::add", "aten::add.int"},
+                                                       {"aten::sub", "aten::sub.int"},
+                                                       {"aten::mul", "aten::mul.int"},
+                                                       {"aten::floor_divide", "aten::floordiv.int"},
+                                                       {"aten::remainder", "aten::remainder.int"}};
+  const auto op = integer_ops->find(name);
+  if (op == integer_ops->end() || (args.size() > 2 && constant_int(*args[2]) != 1)) return false;
+  const ValuePtr left = integer_in(args[0]);
+  const ValuePtr right = integer_in(args[1]);
+  if (!left || !right) return false;
+  ValuePtr result;
+  if (is_plain_constant(*left) && is_plain_constant(*right)) {
+    auto folded = call_schema(*find_callee(op->second).schema, {left->constant, right->constant});
+    TORCH_CHECK(folded.ok(), std::string(folded.status().message()));
+    result = make_constant(*std::move(folded), c10::IntType::get());
+  } else {
+    result = emitter_.call(op->second, {left, right});
+  }
+  bind(node->output(), make_items(Value::Kind::kNumber, {result}, c10::TensorType::get()));
+  return true;
+}
+
+void ScriptReader::emit_operator(const JitNode* node, const std::vector<ValuePtr>& args) {
+  const c10::FunctionSchema* schema = node->maybeSchema();
+  if (!schema) {
+    return problem(node, fmt::format("{} has no operator behind it", node->kind().toQualString()));
+  }
+  if (schema->is_vararg()) {
+    for (const JitValue* output : node->outputs()) {
+      bind(output, make_poison("text that is made from data is used by the computation"));
+    }
+    return;
+  }
+  for (const ValuePtr& arg : args) {
+    const bool fits = !arg->is(Value::Kind::kModule) && !arg->is(Value::Kind::kObject);
+    if (!fits) {
+      return problem(node, fmt::format("{} takes a module or an object as an argument; wrap the "
+                                       "function that calls it",
+                                       node->kind().toQualString()));
+    }
+  }
+  std::vector<c10::TypePtr> types;
+  for (const JitValue* output : node->outputs()) types.push_back(output->type());
+  if (types.empty()) types.push_back(c10::NoneType::get());
+  const std::vector<ValuePtr> results = emitter_.call(*schema, args, types);
+  const bool from_data = result_is_data(node->kind(), args);
+  for (size_t i = 0; i < node->outputs().size(); ++i) {
+    const bool is_tensor = types[i]->kind() == c10::TypeKind::TensorType;
+    if (!is_tensor && from_data) results[i]->from_data = true;
+    bind(node->outputs()[i], results[i]);
+  }
+}
+
+}  // namespace fxq

@@ -1,0 +1,181 @@
+// %3 : int = aten::add(%1, %2) with %1 = 1, %2 = 2    ->  %3 is the constant 3; no node
+// %4 : Tensor = prim::CallMethod[name="forward"](%conv, %x)  ->  a node, or the method's code in
+// place
+#include "fxq/tracer/script_reader.h"
+
+#include <ATen/core/function_schema.h>
+#include <fmt/format.h>
+#include <torch/csrc/jit/ir/constants.h>
+
+namespace fxq {
+namespace {
+
+std::string file_name(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+bool is_inside(const torch::jit::Block* block, const torch::jit::Node* node) {
+  for (; block && block->owningNode(); block = block->owningNode()->owningBlock()) {
+    if (block->owningNode() == node) return true;
+  }
+  return false;
+}
+
+// Code above `now` in a loop runs again and may read what was made outside the loop.
+bool loops_back(const torch::jit::Value* read, const torch::jit::Node* now) {
+  for (const torch::jit::Node* loop = now->owningBlock()->owningNode(); loop;
+       loop = loop->owningBlock()->owningNode()) {
+    if (loop->kind() != torch::jit::prim::Loop) continue;
+    if (!is_inside(read->node()->owningBlock(), loop)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+ScriptReader::ScriptReader(GraphModule& gm, const torch::jit::Module& root, ReaderOptions options)
+    : gm_(gm), options_(std::move(options)), emitter_(gm) {
+  emitter_.used_later = [this](const Value& value) { return used_later(value); };
+  for (const auto& entry : root.named_modules()) {
+    module_paths_.emplace(entry.value._ivalue().get(), entry.name);
+  }
+  root_ = module_value(root, "");
+}
+
+ValuePtr ScriptReader::run_graph(const torch::jit::Graph& graph, const std::vector<ValuePtr>& args,
+                                 const Owner& owner, bool library) {
+  Frame next;
+  next.library = library && !frames_.empty();
+  next.site = next.library ? frame().site : Site{"", owner};
+  frames_.push_back(std::move(next));
+  for (size_t i = 0; i < graph.inputs().size(); ++i) {
+    bind(graph.inputs()[i], i < args.size() ? args[i] : make_constant(c10::IValue()));
+  }
+  run_block(graph.block());
+  ValuePtr result =
+      graph.outputs().empty() ? make_constant(c10::IValue()) : get(graph.outputs()[0]);
+  frames_.pop_back();
+  if (!frames_.empty()) emitter_.site = frame().site;
+  return result;
+}
+
+void ScriptReader::run_block(const JitBlock* block) {
+  for (const JitNode* node : block->nodes()) step(node);
+}
+
+const ValuePtr& ScriptReader::get(const JitValue* value) {
+  ValuePtr& known = frame().values[value];
+  if (!known) known = make_poison("a value that no captured code computes");
+  return known;
+}
+
+std::vector<ValuePtr> ScriptReader::inputs(const JitNode* node) {
+  std::vector<ValuePtr> values;
+  for (const JitValue* input : node->inputs()) values.push_back(get(input));
+  return values;
+}
+
+std::string ScriptReader::source_of(const JitNode* node) const {
+  const auto location = node->sourceRange().file_line_col();
+  if (!location || std::get<0>(*location).empty()) return "";
+  return fmt::format("{}:{}", file_name(std::get<0>(*location)), std::get<1>(*location));
+}
+
+void ScriptReader::problem(const JitNode* node, const std::string& what) {
+  std::string where = frame().library ? frame().site.source : source_of(node);
+  if (where.empty()) where = frame().site.source;
+  const Owner& owner = frame().site.owner;
+  std::string text = where.empty() ? what : fmt::format("{}: {}", where, what);
+  if (!owner.path.empty()) text += fmt::format(" (in {}, a {})", owner.path, owner.class_name);
+  if (std::find(problems_.begin(), problems_.end(), text) == problems_.end()) {
+    problems_.push_back(std::move(text));
+  }
+  poison_outputs(node);
+}
+
+void ScriptReader::poison_outputs(const JitNode* node) {
+  for (const JitValue* output : node->outputs()) bind(output, make_poison());
+}
+
+void ScriptReader::step(const JitNode* node) {
+  Frame& here = frame();
+  here.current = node;
+  if (!here.library) {
+    const std::string source = source_of(node);
+    if (!source.empty()) here.site.source = source;
+  }
+  emitter_.site = here.site;
+  const bool branches = node->kind() == torch::jit::prim::If ||
+                        node->kind() == torch::jit::prim::Loop ||
+                        node->kind() == torch::jit::prim::RaiseException;
+  if (!branches) {
+    for (const ValuePtr& input : inputs(node)) {
+      if (!input->is(Value::Kind::kPoison)) continue;
+      if (input->reason.empty()) return poison_outputs(node);
+      const std::string reason = input->reason;
+      input->reason.clear();
+      return problem(node, reason);
+    }
+  }
+  try {
+    dispatch(node);
+  } catch (const c10::Error& error) {
+    problem(node,
+            fmt::format("{}: {}", node->kind().toDisplayString(), error.what_without_backtrace()));
+  }
+}
+
+void ScriptReader::dispatch(const JitNode* node) {
+  namespace prim = torch::jit::prim;
+  using Step = void (ScriptReader::*)(const JitNode*);
+  static const auto* steps = new std::unordered_map<c10::Symbol, Step>{
+      {prim::GetAttr, &ScriptReader::get_attribute},
+      {prim::SetAttr, &ScriptReader::set_attribute},
+      {prim::CallMethod, &ScriptReader::call_method},
+      {prim::CallFunction, &ScriptReader::call_function},
+      {prim::If, &ScriptReader::run_if},
+      {prim::Loop, &ScriptReader::run_loop},
+      {prim::Constant, &ScriptReader::construct},
+      {prim::ListConstruct, &ScriptReader::construct},
+      {prim::TupleConstruct, &ScriptReader::construct},
+      {prim::DictConstruct, &ScriptReader::construct},
+      {prim::CreateObject, &ScriptReader::construct},
+      {prim::Uninitialized, &ScriptReader::construct},
+      {prim::ListUnpack, &ScriptReader::unpack},
+      {prim::TupleUnpack, &ScriptReader::unpack},
+      {prim::TupleIndex, &ScriptReader::unpack},
+      {prim::TupleSlice, &ScriptReader::unpack},
+      {prim::RaiseException, &ScriptReader::raise},
+      {prim::fork, &ScriptReader::fork},
+  };
+  const auto found = steps->find(node->kind());
+  if (found != steps->end()) return (this->*found->second)(node);
+  call_operator(node);
+}
+
+// A value is alive if code after the current node of some open function reads it, directly or
+// through a container.
+bool ScriptReader::used_later(const Value& value) const {
+  const auto holds = [&](const ValuePtr& holder) {
+    bool found = false;
+    for_each_part(holder, [&](const ValuePtr& part) { found |= part.get() == &value; });
+    return found;
+  };
+  const auto reads_later = [](const JitValue* read, const JitNode* now) {
+    for (const torch::jit::Use& use : read->uses()) {
+      if (use.user == now) continue;
+      if (use.user->kind() == torch::jit::prim::Return || use.user->isAfter(now)) return true;
+      if (loops_back(read, now)) return true;
+    }
+    return false;
+  };
+  for (const Frame& open : frames_) {
+    for (const auto& [name, bound] : open.values) {
+      if (bound && holds(bound) && reads_later(name, open.current)) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace fxq

@@ -1,0 +1,148 @@
+// ScriptReader: walks TorchScript code with abstract values (value.h) and has an Emitter write down
+// the calls that remain: constants are folded, module attributes resolved to paths, functions and
+// submodules read in place, branches with known conditions taken, loops unrolled.
+// With emitter.h's neighbours leaf.* and opaque_block.* the only code that reads torch::jit IR.
+// Problems are collected, not thrown: the walk goes on with poison so that one run reports them
+// all.
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/ir.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "fxq/tracer/emitter.h"
+#include "fxq/tracer/wrap.h"
+
+namespace fxq {
+
+class BlockBuilder;
+class ExampleRunner;
+
+struct ReaderOptions {
+  std::vector<std::string> leaves;
+  const WrapRegistry* wraps = nullptr;
+  bool training = false;
+  bool as_module = true;             // the mode is the module's own: what it froze stays frozen
+  ExampleRunner* example = nullptr;  // null: none
+};
+
+class ScriptReader {
+ public:
+  ScriptReader(GraphModule& gm, const torch::jit::Module& root, ReaderOptions options);
+
+  ValuePtr root() const { return root_; }
+  Emitter& emitter() { return emitter_; }
+  // A module below the root as a value.
+  ValuePtr module_value(const torch::jit::Module& module, const std::string& fallback_path);
+
+  // Reads a method's code with these arguments (without self).
+  ValuePtr run_method(const ValuePtr& module, const std::string& method,
+                      std::vector<ValuePtr> args);
+
+  // What could not be captured, one message per source line.
+  const std::vector<std::string>& problems() const { return problems_; }
+  const std::vector<std::string>& guards() const { return guards_; }
+  int opaque_blocks() const { return opaque_blocks_; }
+
+ private:
+  using JitNode = torch::jit::Node;
+  using JitValue = torch::jit::Value;
+  using JitBlock = torch::jit::Block;
+
+  // One function being read.
+  struct Frame {
+    std::unordered_map<const JitValue*, ValuePtr> values;
+    const JitNode* current = nullptr;
+    Site site;             // stamped on the nodes it emits
+    bool library = false;  // code of torch itself: nodes carry the caller's source line
+  };
+
+  // -- walking (script_reader.cc)
+  ValuePtr run_graph(const torch::jit::Graph& graph, const std::vector<ValuePtr>& args,
+                     const Owner& owner, bool library);
+  void run_block(const JitBlock* block);
+  void step(const JitNode* node);
+  void dispatch(const JitNode* node);
+  void bind(const JitValue* value, ValuePtr known) { frame().values[value] = std::move(known); }
+  const ValuePtr& get(const JitValue* value);
+  std::vector<ValuePtr> inputs(const JitNode* node);
+  Frame& frame() { return frames_.back(); }
+  void problem(const JitNode* node, const std::string& what);
+  void poison_outputs(const JitNode* node);
+  std::string source_of(const JitNode* node) const;
+  bool used_later(const Value& value) const;
+
+  // -- operators (operators.cc)
+  void call_operator(const JitNode* node);
+  bool fold(const JitNode* node, const std::vector<ValuePtr>& args);
+  bool fold_identity(const JitNode* node, const std::vector<ValuePtr>& args);
+  bool fold_size(const JitNode* node, const std::vector<ValuePtr>& args);
+  bool fold_number(const JitNode* node, const std::vector<ValuePtr>& args);
+  void emit_operator(const JitNode* node, const std::vector<ValuePtr>& args);
+
+  // -- containers (containers.cc)
+  bool call_container(const JitNode* node, const std::vector<ValuePtr>& args);
+  bool call_list(const JitNode* node, const std::vector<ValuePtr>& args);
+  bool call_dict(const JitNode* node, const std::vector<ValuePtr>& args);
+  void construct(const JitNode* node);
+  ValuePtr constructed(const JitNode* node);
+  void unpack(const JitNode* node);
+
+  // -- modules and functions (modules.cc)
+  void get_attribute(const JitNode* node);
+  void set_attribute(const JitNode* node);
+  ValuePtr attribute(const ValuePtr& object, const std::string& name);
+  ValuePtr attribute_value(const c10::IValue& value, const c10::TypePtr& type,
+                           const std::string& path);
+  void call_method(const JitNode* node);
+  void call_function(const JitNode* node);
+  void fork(const JitNode* node);
+  Owner owner_of(const ValuePtr& module) const;
+
+  // -- leaves (leaf.cc)
+  bool is_leaf(const ValuePtr& module, const std::string& method) const;
+  bool is_wrapped(const ValuePtr& module, const std::string& method) const;
+  ValuePtr call_leaf(const ValuePtr& module, const std::string& method,
+                     const std::vector<ValuePtr>& args, const JitNode* node);
+  ValuePtr call_opaque_module(const ValuePtr& module, const std::string& method,
+                              const std::vector<ValuePtr>& args, const JitNode* node);
+
+  // -- control flow (control_flow.cc)
+  void run_if(const JitNode* node);
+  void run_loop(const JitNode* node);
+  void raise(const JitNode* node);
+  bool guard_raise(const JitNode* node);
+  void take_branch(const JitNode* node, bool condition);
+  c10::optional<c10::IValue> decide(const JitNode* node, const ValuePtr& value);
+  void guard(const std::string& text);
+
+  // -- opaque blocks (opaque_block.cc)
+  void run_opaque(const JitNode* node, const std::vector<ValuePtr>& loop_state, int64_t first_trip);
+  ValuePtr call_opaque_graph(std::shared_ptr<torch::jit::Graph> graph, std::vector<ValuePtr> args,
+                             const std::string& name, const JitNode* node);
+
+  ValuePtr finish_opaque(BlockBuilder& builder, const std::string& name, const JitNode* node);
+
+  friend class BlockBuilder;
+
+  GraphModule& gm_;
+  ReaderOptions options_;
+  Emitter emitter_;
+  ValuePtr root_;
+  std::vector<Frame> frames_;
+  std::unordered_map<const void*, std::string> module_paths_;  // by module object
+  std::unordered_map<const void*, ValuePtr> modules_;
+  std::map<std::pair<const void*, std::string>, ValuePtr> attributes_;
+  std::map<std::pair<const void*, std::string>, ValuePtr> tensors_;
+  std::vector<std::string> problems_;
+  std::vector<std::string> guards_;
+  std::set<std::string> guarded_;
+  int opaque_blocks_ = 0;
+};
+
+}  // namespace fxq

@@ -1,0 +1,51 @@
+// trace: a TorchScript module, scripted or traced, becomes a GraphModule that computes exactly what
+// its forward computes. The graph shares the caller's tensors and never changes the caller's
+// module. What can't be captured ends in a Status that names every such source line; nothing is
+// lost silently: checks that the code makes on its inputs are listed in GraphModule::guards.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "fxq/graph/graph_module.h"
+#include "fxq/tracer/wrap.h"
+
+namespace c10 {
+struct IValue;
+}
+namespace torch::jit {
+struct Module;
+}
+
+namespace fxq {
+
+struct TraceOptions {
+  TraceOptions();
+  ~TraceOptions();
+  TraceOptions(const TraceOptions&);
+  TraceOptions& operator=(const TraceOptions&);
+
+  // The mode in which code reads `self.training`. Afterwards GraphModule::train() switches what
+  // depends on it in an op (dropout, batch norm), not which code was captured.
+  enum class Mode { kAsModule, kEval, kTrain };
+
+  // Optional: gives every node its type, and decides branches on shapes for shapes like these.
+  // The inputs are not changed.
+  std::vector<c10::IValue> example_inputs;
+  // Class names or module paths to keep whole, beside torch.nn's and the wrapped ones.
+  std::vector<std::string> leaves;
+  const WrapRegistry* wraps = nullptr;  // null: the process-wide one
+  Mode mode = Mode::kAsModule;
+  std::string method = "forward";
+};
+
+absl::StatusOr<GraphModule> trace(const torch::jit::Module& module,
+                                  const TraceOptions& options = {});
+
+// Loads and traces. Errors say whether the file is missing, cut short, no archive, or a pickle of a
+// state_dict or Python module, and what to save instead.
+absl::StatusOr<GraphModule> trace_file(const std::string& path, const TraceOptions& options = {});
+absl::StatusOr<torch::jit::Module> load_script_module(const std::string& path);
+
+}  // namespace fxq
