@@ -1,5 +1,5 @@
-// The rules behind fuse_fx: weighted op, batch norm, add and activation become one call: the base
-// op plus an epilogue. The table of combinations is in fuse_rules.cc.
+// The rules behind fuse_fx. A weighted op takes in the batch norm after it (its weights change),
+// then an add and an activation (its epilogue); other elementwise ops take an activation.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -8,10 +8,17 @@
 
 namespace fxq {
 
+// weighted + batch norm.
+const RuleSet& batch_norm_rules();
+// {weighted} x {add} x {activation}, and {batch_norm, add, sub, mul} x {activation}.
 const RuleSet& fusion_rules();
 
-// The pass "fuse": applies the rules until none fits. Why a near miss was refused stands in
-// gm.notes. Functional weighted ops are fused only after "modularize".
+// The action of batch_norm_rules: refused in training mode, for a module that is used more than
+// once, and where the batch norm's channels are not the weighted op's. `weighted` must be a module.
+Action fold_batch_norm(const Pat& weighted);
+
+// The passes of these names; "fuse" is both rule sets, one after the other.
+absl::StatusOr<bool> fold_batch_norm(GraphModule& gm);
 absl::StatusOr<bool> fuse(GraphModule& gm);
 
 }  // namespace fxq

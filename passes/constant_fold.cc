@@ -1,0 +1,82 @@
+//   %t = get_attr @table        %e = get_attr @exp
+//   %e = exp(%t)            ->
+// Calls of pure operators on frozen tensors are computed once. Tensors that train stay variable; so
+// does everything in a graph that writes into tensors.
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
+
+#include <unordered_set>
+
+#include "fxq/base/status.h"
+#include "fxq/graph/interpreter.h"
+#include "fxq/passes/cleanup.h"
+#include "fxq/passes/effects.h"
+
+namespace fxq {
+namespace {
+
+bool is_frozen(const GraphModule& gm, const Node& node) {
+  if (!node.is(NodeKind::kGetAttr)) return false;
+  const at::Tensor tensor = gm.tensor(node.target());
+  return tensor.defined() && !tensor.requires_grad();
+}
+
+bool can_fold(const GraphModule& gm, const Node& node) {
+  if (!node.is(NodeKind::kCallFunction) || node.inputs().empty()) return false;
+  if (is_impure(node) || runs_in_training_mode(gm, node)) return false;
+  for (const Node* input : node.inputs()) {
+    if (!is_frozen(gm, *input)) return false;
+  }
+  return true;
+}
+
+// The node alone, in a graph of its own.
+absl::StatusOr<c10::IValue> compute(const GraphModule& gm, const Node& node) {
+  GraphModule alone;
+  std::unordered_map<const Node*, Node*> copies;
+  auto map = [&](Node* input) { return Argument(copies.at(input)); };
+  for (const Node* input : node.inputs()) {
+    copies[input] = alone.graph().node_copy(input, map);
+    alone.set_tensor(input->target(), gm.tensor(input->target()));
+  }
+  alone.graph().output(alone.graph().node_copy(&node, map));
+  return alone.forward({});
+}
+
+void replace_by_attribute(GraphModule& gm, Node* node, at::Tensor value) {
+  Graph& graph = gm.graph();
+  const std::string path = gm.unique_path(
+      node->owner.path.empty() ? node->name() : node->owner.path + "." + node->name());
+  gm.set_tensor(path, std::move(value));
+  const InsertionPoint here(graph, node);
+  Node* constant = graph.get_attr(path);
+  constant->type = node->type;
+  constant->owner = node->owner;
+  constant->source = node->source;
+  graph.replace_all_uses(node, constant);
+  graph.take_name(constant, node);
+}
+
+}  // namespace
+
+absl::StatusOr<bool> constant_fold(GraphModule& gm) {
+  if (!barriers(gm.graph()).empty()) return false;
+  bool changed = false;
+  for (Node* node : gm.graph().nodes()) {
+    if (!can_fold(gm, *node)) continue;
+    absl::StatusOr<c10::IValue> value = compute(gm, *node);
+    // What fails or is no tensor stays as it is: running the graph reports the failure.
+    if (!value.ok() || !value->isTensor()) continue;
+    replace_by_attribute(gm, node, value->toTensor().detach());
+    const std::vector<Node*> inputs(node->inputs().begin(), node->inputs().end());
+    FXQ_RETURN_IF_ERROR(gm.graph().erase(node));
+    for (Node* input : inputs) {
+      if (input->users().empty()) FXQ_RETURN_IF_ERROR(gm.graph().erase(input));
+    }
+    changed = true;
+  }
+  if (changed) gm.remove_unused();
+  return changed;
+}
+
+}  // namespace fxq

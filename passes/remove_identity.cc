@@ -1,0 +1,74 @@
+//   %d = dropout(%x, 0.5, false)      %y = relu(%x)
+//   %y = relu(%d)                 ->
+// Which ops do nothing says the op table: their kernel is Identity. A copy may have been made on
+// purpose: for a later write into it, for a caller who may write into what the graph returns, or
+// for the dense layout that `view` and ops outside the table may rely on.
+#include <algorithm>
+
+#include "fxq/base/status.h"
+#include "fxq/graph/view.h"
+#include "fxq/passes/cleanup.h"
+#include "fxq/passes/effects.h"
+
+namespace fxq {
+namespace {
+
+bool does_nothing(const Node& node) {
+  if (op_def(node.op()).kernel != "Identity" || node.inputs().size() != 1) return false;
+  return !node.kwarg(kEpilogueAdd) && !node.kwarg(kEpilogueActivation);
+}
+
+bool copies(const Node& node) {
+  return node.op() == OpId::kClone || node.op() == OpId::kContiguous;
+}
+
+bool is_graph_value(const Node& node) {
+  return node.is(NodeKind::kPlaceholder) || node.is(NodeKind::kGetAttr);
+}
+
+bool is_needed(const GraphModule& gm, const Node& node, bool has_barriers) {
+  if (runs_in_training_mode(gm, node)) return true;
+  if (node.op() == OpId::kDetach && gm.is_training()) return true;
+  if (!copies(node)) return false;
+  if (has_barriers) return true;
+  const bool returned_input = is_graph_value(*node.inputs()[0]);
+  return std::any_of(node.users().begin(), node.users().end(), [&](const Node* user) {
+    if (user->is(NodeKind::kOutput)) return returned_input;
+    return user->op() == OpId::kNone;
+  });
+}
+
+// reshape(x) is view(x) wherever view works, and works on any layout.
+void replace_views(Graph& graph) {
+  for (Node* node : std::vector<Node*>(graph.find_all(OpId::kView))) {
+    Kwargs kwargs = node->kwargs();
+    for (auto& [key, value] : kwargs) {
+      if (key == "size") key = "shape";
+    }
+    graph.set_kwargs(node, std::move(kwargs));
+    const std::string target(op_def(OpId::kReshape).overloads[0]);
+    graph.set_target(node, target, find_callee(target));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<bool> remove_identity(GraphModule& gm) {
+  const bool has_barriers = !barriers(gm.graph()).empty();
+  bool changed = false;
+  bool lost_copy = false;
+  for (Node* node : gm.graph().nodes()) {
+    if (!node->is_call() || !does_nothing(*node) || is_needed(gm, *node, has_barriers)) {
+      continue;
+    }
+    lost_copy |= copies(*node);
+    gm.graph().replace_all_uses(node, node->inputs()[0]);
+    FXQ_RETURN_IF_ERROR(gm.graph().erase(node));
+    changed = true;
+  }
+  if (lost_copy) replace_views(gm.graph());
+  if (changed) gm.remove_unused();
+  return changed;
+}
+
+}  // namespace fxq
