@@ -70,12 +70,12 @@ void check_per_channel(AttrReader& reader, const HostTensor* tensor, const char*
 }
 
 void read_output_type(AttrReader& reader, ConvProblem& problem) {
-  const std::string name = reader.text("dtype");
+  const std::string name = reader.text("dtype", std::string(dtype_name(problem.input)));
   const std::optional<DType> dtype = dtype_from_name(name);
   const bool known = dtype && (is_byte(*dtype) || *dtype == DType::kI16 || *dtype == DType::kF32);
   if (known) {
     problem.epilogue.output = *dtype;
-  } else if (reader.has("dtype")) {
+  } else {
     reader.complain(fmt::format("attribute dtype = '{}' is none of u8, i8, i16, f32", name));
   }
 }
@@ -190,6 +190,10 @@ absl::StatusOr<ConvProblem> read_conv(const Step& step, Descs inputs, bool trans
   const int spatial = static_cast<int>(rank) - 2;
   read_window(reader, spatial, g);
   read_shapes(reader, problem, spatial, g);
+  read_output_type(reader, problem);
+  read_activation(reader, problem);
+  check_per_channel(reader, problem.multiplier, "multiplier", g.out_channels);
+  check_per_channel(reader, problem.bias, "bias", g.out_channels);
   FXQ_RETURN_IF_ERROR(reader.status());
   if (const absl::Status fits = infer_output(g); !fits.ok()) {
     reader.complain(std::string(fits.message()));
@@ -197,10 +201,6 @@ absl::StatusOr<ConvProblem> read_conv(const Step& step, Descs inputs, bool trans
   }
   problem.out_dims = {g.batch, g.out_channels};
   problem.out_dims.insert(problem.out_dims.end(), g.out.end() - spatial, g.out.end());
-  check_per_channel(reader, problem.multiplier, "multiplier", g.out_channels);
-  check_per_channel(reader, problem.bias, "bias", g.out_channels);
-  read_output_type(reader, problem);
-  read_activation(reader, problem);
   read_other(reader, inputs, problem);
   problem.channels_first_output = problem.epilogue.output == DType::kF32 && g.out_pixels() > 1;
   FXQ_RETURN_IF_ERROR(reader.status());
