@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tidy.sh [BASE]: clang-tidy on the .cc files that differ from BASE (default: the main branch, or the
-# last commit when on it). Uses the clang build's compile commands: same flags, its own headers.
+# last commit when on it). Compile commands are those of a clang build without the precompiled header.
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 base="${1:-}"
@@ -13,6 +13,6 @@ if [ ${#files[@]} -eq 0 ]; then
   say "tidy: no .cc file differs from $base"
   exit 0
 fi
-[ -f "$build/clang/compile_commands.json" ] || cmake --preset clang >/dev/null
+cmake --preset clang -B "$build/tidy" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON >/dev/null
 printf '%s\n' "${files[@]}" |
-  xargs -P "$(jobs)" -n 1 clang-tidy --quiet -p "$build/clang" --warnings-as-errors='*'
+  xargs -P "$(jobs)" -n 1 clang-tidy --quiet -p "$build/tidy" --warnings-as-errors='*'
