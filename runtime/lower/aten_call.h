@@ -1,0 +1,46 @@
+// AtenCall: one step "aten", parsed and checked against the operator's schema.
+#pragma once
+
+#include <ATen/core/ivalue.h>
+
+#include <functional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "fxq/graph/node.h"
+#include "fxq/runtime/kernel.h"
+
+namespace fxq {
+
+class AtenCall {
+ public:
+  // NotFound: LibTorch has no such operator. InvalidArgument: the arguments do not fit it.
+  static absl::StatusOr<AtenCall> parse(const Step& step);
+
+  bool is_torchscript() const { return torchscript_; }
+  // Runs the operator on the values of the step's inputs; results are flattened, depth first.
+  absl::StatusOr<std::vector<c10::IValue>> run(const std::vector<c10::IValue>& inputs) const;
+  // Runs a loaded TorchScript module instead; its inputs start behind the constant.
+  using Method = std::function<c10::IValue(std::vector<c10::IValue>)>;
+  absl::StatusOr<std::vector<c10::IValue>> run_method(const std::vector<c10::IValue>& inputs,
+                                                      const Method& method) const;
+
+ private:
+  // An argument: an input, a constant, or a list or tuple of those.
+  struct Part {
+    enum class Kind : uint8_t { kInput, kConstant, kList, kTuple, kDict };
+    Kind kind = Kind::kConstant;
+    int input = -1;
+    Argument constant;
+    std::vector<Part> children;
+  };
+  friend class PartReader;
+
+  absl::StatusOr<std::vector<c10::IValue>> arguments(const std::vector<c10::IValue>& inputs) const;
+
+  const c10::FunctionSchema* schema_ = nullptr;
+  bool torchscript_ = false;
+  std::vector<Part> parts_;
+};
+
+}  // namespace fxq

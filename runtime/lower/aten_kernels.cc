@@ -1,0 +1,178 @@
+// infer runs the operator once on zeros of the right shapes; a bound step wraps its buffers as
+// tensors, runs the operator and copies the results out.
+#include "fxq/runtime/lower/aten_kernels.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "fxq/base/status.h"
+#include "fxq/graph/tensor_convert.h"
+#include "fxq/runtime/lower/aten_call.h"
+#include "fxq/runtime/lower/script_bytes.h"
+
+namespace fxq {
+namespace {
+
+using Values = std::vector<c10::IValue>;
+using Runner = std::function<absl::StatusOr<Values>(const Values&)>;
+
+c10::IValue scalar_value(const Scalar& scalar) {
+  return std::visit([](const auto& value) { return c10::IValue(value); }, scalar);
+}
+
+c10::TensorOptions options_of(DType dtype) {
+  return c10::TensorOptions().dtype(static_cast<c10::ScalarType>(scalar_type_number(dtype)));
+}
+
+// Input `i` for a run: a register, a constant, or the tensor that `tensor` makes.
+template <typename MakeTensor>
+Values gather(Descs inputs, const MakeTensor& tensor) {
+  Values values;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Desc& input = inputs[i];
+    if (input.absent) {
+      values.emplace_back();
+    } else if (input.kind != ValueKind::kTensor) {
+      values.push_back(scalar_value(input.scalar));
+    } else if (input.constant) {
+      values.emplace_back(to_at_tensor(*input.constant));
+    } else {
+      values.emplace_back(tensor(i));
+    }
+  }
+  return values;
+}
+
+absl::StatusOr<Desc> desc_of(const c10::IValue& value) {
+  if (value.isTensor()) {
+    const auto dtype = dtype_of(value.toTensor());
+    if (!dtype) return absl::UnimplementedError("a result has a dtype that programs do not know");
+    return tensor_desc(*dtype, value.toTensor().sizes().vec());
+  }
+  if (value.isInt()) return scalar_desc(value.toInt());
+  if (value.isDouble()) return scalar_desc(value.toDouble());
+  if (value.isBool()) return scalar_desc(value.toBool());
+  if (value.isIntList()) return scalar_desc(value.toIntVector());
+  return absl::UnimplementedError("a result is " + value.tagKind() + ", no tensor or number");
+}
+
+class AtenStep : public BoundStep {
+ public:
+  AtenStep(Runner run, Descs inputs, Descs outputs)
+      : run_(std::move(run)),
+        inputs_(inputs.begin(), inputs.end()),
+        outputs_(outputs.begin(), outputs.end()) {}
+
+  int slices(int) const override { return 1; }
+  std::string implementation() const override { return "aten"; }
+
+  absl::Status run_slice(int, int, const StepBuffers& buffers) const override {
+    c10::InferenceMode inference;
+    const Values inputs = gather(inputs_, [&](size_t i) {
+      auto* bytes = const_cast<std::byte*>(buffers.inputs[i]);
+      return at::from_blob(bytes, inputs_[i].dims, options_of(inputs_[i].dtype));
+    });
+    FXQ_ASSIGN_OR_RETURN(const Values results, run_(inputs));
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      FXQ_RETURN_IF_ERROR(copy_out(i, results, buffers.outputs[i]));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status copy_out(size_t i, const Values& results, std::byte* target) const {
+    if (outputs_[i].kind != ValueKind::kTensor || !target) return absl::OkStatus();
+    const at::Tensor result = results.at(i).toTensor().contiguous();
+    if (result.sizes() != c10::IntArrayRef(outputs_[i].dims)) {
+      return absl::UnimplementedError(
+          "the shape of its result depends on the data; a program needs it beforehand");
+    }
+    std::memcpy(target, result.data_ptr(), result.nbytes());
+    return absl::OkStatus();
+  }
+
+  Runner run_;
+  std::vector<Desc> inputs_;
+  std::vector<Desc> outputs_;
+};
+
+class AtenProvider : public KernelProvider {
+ public:
+  explicit AtenProvider(AtenOptions options) : options_(options) {}
+
+  absl::Status supports(const Step& step) const override {
+    FXQ_ASSIGN_OR_RETURN(const AtenCall call, AtenCall::parse(step));
+    if (!call.is_torchscript() || options_.allow_torchscript) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        "is embedded TorchScript, which is code: allow it (--allow-torchscript) if you trust it");
+  }
+
+  absl::StatusOr<std::vector<Desc>> infer(const Step& step, Descs inputs) const override {
+    c10::InferenceMode inference;
+    FXQ_ASSIGN_OR_RETURN(const Runner run, runner(step, inputs));
+    FXQ_ASSIGN_OR_RETURN(const Values results, run(gather(inputs, [&](size_t i) {
+                           return at::zeros(inputs[i].dims, options_of(inputs[i].dtype));
+                         })));
+    if (results.size() < step.outputs.size()) {
+      return absl::InvalidArgumentError(
+          fmt::format("gives {} results, {} are used", results.size(), step.outputs.size()));
+    }
+    std::vector<Desc> descs;
+    for (size_t i = 0; i < step.outputs.size(); ++i) {
+      FXQ_ASSIGN_OR_RETURN(Desc desc, desc_of(results[i]));
+      descs.push_back(std::move(desc));
+    }
+    return descs;
+  }
+
+  absl::StatusOr<std::unique_ptr<BoundStep>> bind(const Step& step, Descs inputs, Descs outputs,
+                                                  BindContext&) const override {
+    FXQ_ASSIGN_OR_RETURN(Runner run, runner(step, inputs));
+    return std::unique_ptr<BoundStep>(new AtenStep(std::move(run), inputs, outputs));
+  }
+
+ private:
+  absl::StatusOr<Runner> runner(const Step& step, Descs inputs) const {
+    FXQ_ASSIGN_OR_RETURN(AtenCall call, AtenCall::parse(step));
+    if (!call.is_torchscript()) {
+      return Runner([call](const Values& values) { return call.run(values); });
+    }
+    if (inputs.empty() || !inputs[0].constant) {
+      return absl::InvalidArgumentError("its TorchScript is missing");
+    }
+    FXQ_ASSIGN_OR_RETURN(const torch::jit::Module module, script(*inputs[0].constant));
+    auto method = [module](Values values) {
+      torch::jit::Module copy = module;
+      return copy.forward(std::move(values));
+    };
+    return Runner([call, method](const Values& values) { return call.run_method(values, method); });
+  }
+
+  absl::StatusOr<torch::jit::Module> script(const HostTensor& bytes) const {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto it = scripts_.find(bytes.bytes());
+    if (it != scripts_.end()) return it->second;
+    FXQ_ASSIGN_OR_RETURN(torch::jit::Module module, script_from_bytes(bytes));
+    return scripts_.emplace(bytes.bytes(), std::move(module)).first->second;
+  }
+
+  AtenOptions options_;
+  mutable std::mutex mutex_;
+  mutable std::map<const void*, torch::jit::Module> scripts_;
+};
+
+}  // namespace
+
+std::shared_ptr<const KernelProvider> aten_kernels(const AtenOptions& options) {
+  return std::make_shared<AtenProvider>(options);
+}
+
+}  // namespace fxq

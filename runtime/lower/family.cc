@@ -1,0 +1,27 @@
+#include "fxq/runtime/lower/family.h"
+
+namespace fxq {
+namespace {
+
+struct Row {
+  OpId op;
+  LowerFamily lower;
+};
+
+#define _ nullptr
+#define KERNEL(family) lower_##family
+#define OP(id, name, match, rule, march, kernel, onnx) Row{OpId::k##id, kernel},
+constexpr Row kRows[] = {
+#include "fxq/graph/ops/ops.def"
+};
+#undef OP
+#undef KERNEL
+#undef _
+
+}  // namespace
+
+LowerFamily lower_family(OpId op) {
+  return op == OpId::kNone ? nullptr : kRows[static_cast<size_t>(op) - 1].lower;
+}
+
+}  // namespace fxq

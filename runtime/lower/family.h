@@ -1,0 +1,29 @@
+// One function per KERNEL cell of the op table: writes the steps of one call. A cell without a
+// function is a link error.
+#pragma once
+
+#include "absl/status/status.h"
+#include "fxq/graph/ops/op_def.h"
+#include "fxq/graph/view.h"
+
+namespace fxq {
+
+class Lowering;
+
+using LowerFamily = absl::Status (*)(Lowering& lowering, const OpView& view);
+
+#define _
+#define KERNEL(family) absl::Status lower_##family(Lowering& lowering, const OpView& view);
+#define OP(id, name, match, rule, march, kernel, onnx) kernel
+#include "fxq/graph/ops/ops.def"
+#undef OP
+#undef KERNEL
+#undef _
+
+// Null if the op has no kernel.
+LowerFamily lower_family(OpId op);
+
+// A call that LibTorch's own operator computes, by a step "aten".
+absl::Status lower_float(Lowering& lowering, const Node& node);
+
+}  // namespace fxq

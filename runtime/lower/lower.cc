@@ -1,0 +1,130 @@
+// For each node, in order: an integer op -> its kernel's steps; a move -> the same on any dtype;
+// else -> a float step of the provider. All problems are collected before anything is refused.
+#include "fxq/runtime/lower/lower.h"
+
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
+
+#include "fxq/base/status.h"
+#include "fxq/runtime/lower/family.h"
+#include "fxq/runtime/lower/lowering.h"
+
+namespace fxq {
+namespace {
+
+absl::Status lower_placeholder(Lowering& lowering, const Node& node) {
+  if (!node.type.is_tensor() && node.type.kind != Type::Kind::kUnknown) {
+    return absl::UnimplementedError(
+        fmt::format("input is {}; a program takes tensors only", node.type.to_string()));
+  }
+  OutputTree tree;
+  tree.value = lowering.tensor_value(node.type, node.name());
+  lowering.program().inputs.push_back(tree.value);
+  lowering.set(&node, std::move(tree));
+  return absl::OkStatus();
+}
+
+absl::Status lower_get_attr(Lowering& lowering, const Node& node) {
+  OutputTree tree;
+  FXQ_ASSIGN_OR_RETURN(
+      tree.value, lowering.constant(node.target(), lowering.graph_module().tensor(node.target())));
+  lowering.set(&node, std::move(tree));
+  return absl::OkStatus();
+}
+
+bool touches_integers(const OpView& view) {
+  if (view.node()->type.is_quantized()) return true;
+  for (const Node* operand : view.operands()) {
+    if (operand->type.is_quantized()) return true;
+  }
+  return false;
+}
+
+absl::Status lower_call(Lowering& lowering, const Node& node) {
+  const OpView view(lowering.graph_module(), &node);
+  const LowerFamily family = lower_family(node.op());
+  const bool any_dtype = view.def().moves || view.def().rule == Rule::kNotTensor;
+  if (family && (any_dtype || touches_integers(view))) return family(lowering, view);
+  if (touches_integers(view)) {
+    return absl::UnimplementedError("no integer kernel, and nothing dequantizes its input");
+  }
+  return lower_float(lowering, node);
+}
+
+absl::StatusOr<OutputTree> output_tree(Lowering& lowering, const Argument& argument) {
+  OutputTree tree;
+  if (argument.is_node()) return lowering.tree(argument.node());
+  if (const auto* dict = argument.get_if<DictArg>()) {
+    tree.kind = OutputTree::Kind::kDict;
+    for (const auto& [key, value] : dict->items) {
+      const auto* text = key.get_if<std::string>();
+      tree.keys.push_back(text ? *text : key.to_string());
+      FXQ_ASSIGN_OR_RETURN(OutputTree child, output_tree(lowering, value));
+      tree.children.push_back(std::move(child));
+    }
+    return tree;
+  }
+  if (const std::vector<Argument>* items = argument.items()) {
+    tree.kind = argument.is<ListArg>() ? OutputTree::Kind::kList : OutputTree::Kind::kTuple;
+    for (const Argument& item : *items) {
+      FXQ_ASSIGN_OR_RETURN(OutputTree child, output_tree(lowering, item));
+      tree.children.push_back(std::move(child));
+    }
+    return tree;
+  }
+  if (!argument.is_none()) {
+    return absl::UnimplementedError(
+        fmt::format("the constant {} is no tensor output", argument.to_string()));
+  }
+  tree.kind = OutputTree::Kind::kNone;
+  return tree;
+}
+
+absl::Status lower_node(Lowering& lowering, const Node& node) {
+  switch (node.kind()) {
+    case NodeKind::kPlaceholder:
+      return lower_placeholder(lowering, node);
+    case NodeKind::kGetAttr:
+      return lower_get_attr(lowering, node);
+    case NodeKind::kOutput: {
+      FXQ_ASSIGN_OR_RETURN(lowering.program().output, output_tree(lowering, node.args()[0]));
+      return absl::OkStatus();
+    }
+    case NodeKind::kCallMethod:
+      return absl::UnimplementedError("methods have no steps");
+    default:
+      return lower_call(lowering, node);
+  }
+}
+
+std::string describe(const Node& node, const absl::Status& status) {
+  std::string text = fmt::format("%{} ({})", node.name(), node.target());
+  if (!node.source.empty()) text += " at " + node.source;
+  return text + ": " + std::string(status.message());
+}
+
+}  // namespace
+
+absl::StatusOr<Program> lower(const GraphModule& gm) {
+  Lowering lowering(gm);
+  std::vector<std::string> problems;
+  std::unordered_map<const Node*, bool> failed;
+  for (const Node* node : gm.graph().nodes()) {
+    bool input_failed = false;
+    for (const Node* input : node->inputs()) input_failed |= failed[input];
+    failed[node] = input_failed;
+    if (input_failed) continue;
+    const absl::Status status = lower_node(lowering, *node);
+    if (status.ok()) continue;
+    failed[node] = true;
+    problems.push_back(describe(*node, status));
+  }
+  if (!problems.empty()) {
+    return absl::UnimplementedError(fmt::format("{} node(s) cannot be lowered:\n  {}",
+                                                problems.size(), fmt::join(problems, "\n  ")));
+  }
+  FXQ_RETURN_IF_ERROR(lowering.program().verify());
+  return std::move(lowering.program());
+}
+
+}  // namespace fxq

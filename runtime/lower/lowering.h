@@ -1,0 +1,60 @@
+// Lowering: a Program under construction and what each node became in it. The functions that
+// lower one kernel family (family.h) write through this.
+#pragma once
+
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "fxq/graph/view.h"
+#include "fxq/runtime/program.h"
+
+namespace fxq {
+
+class Lowering {
+ public:
+  explicit Lowering(const GraphModule& gm) : gm_(gm) {}
+
+  const GraphModule& graph_module() const { return gm_; }
+  Program& program() { return program_; }
+
+  // What a node became: a value, or a tree of values for lists, tuples and dicts.
+  void set(const Node* node, OutputTree tree) { lowered_[node] = std::move(tree); }
+  const OutputTree& tree(const Node* node) const { return lowered_.at(node); }
+  // The node's one value. InvalidArgument if it is a tree.
+  absl::StatusOr<ValueId> value(const Node* node) const;
+
+  // A new tensor value of the node's type, named `name` or as the node.
+  ValueId tensor_value(const Type& type, std::string name);
+  ValueId register_value(ValueKind kind, std::string name);
+  // A constant, under "path.name" made unique; one constant per tensor.
+  absl::StatusOr<ValueId> constant(const std::string& name, const at::Tensor& tensor);
+
+  // Adds a step for `node`; its outputs are the caller's to make.
+  Step& step(std::string kernel, const Node& node, std::vector<ValueId> inputs,
+             std::vector<ValueId> outputs);
+  // A step with one output: the node's value.
+  Step& node_step(std::string kernel, const Node& node, std::vector<ValueId> inputs);
+
+  // An int, or a list of ints, constant or not, as a register.
+  absl::StatusOr<ValueId> int_input(const Node& node, const Argument& argument);
+
+ private:
+  absl::StatusOr<ValueId> scalar(const Node& node, Attr contents, ValueKind kind);
+
+  const GraphModule& gm_;
+  Program program_;
+  std::unordered_map<const Node*, OutputTree> lowered_;
+  std::map<const void*, ValueId> constants_;
+};
+
+// s_a / s_b in double, rounded once.
+double scale_ratio(const Type& a, const Type& b);
+// "u8" of a quantized type.
+std::string dtype_text(const Type& type);
+// Writes activation and clip_hi of the node's epilogue.
+void add_activation(Step& step, const Node& node);
+
+}  // namespace fxq

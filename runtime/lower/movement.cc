@@ -1,0 +1,164 @@
+// The same elements at other places: reshape, permute, slice, split, identity. These serve tensors
+// of any dtype, so float islands need no provider for them.
+#include "fxq/base/status.h"
+#include "fxq/runtime/lower/family.h"
+#include "fxq/runtime/lower/lowering.h"
+
+namespace fxq {
+namespace {
+
+absl::Status reshape_to(Lowering& lowering, const OpView& view, const Argument& shape) {
+  const Node& node = *view.node();
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  if (shape.is_constant()) {
+    Step& step = lowering.node_step("Reshape", node, {input});
+    step.attrs["op"] = std::string("reshape");
+    step.attrs["shape"] = view.attr_ints(node.op() == OpId::kView ? "size" : "shape");
+    return absl::OkStatus();
+  }
+  FXQ_ASSIGN_OR_RETURN(const ValueId ints, lowering.int_input(node, shape));
+  Step& step = lowering.node_step("Reshape", node, {input, ints});
+  step.attrs["op"] = std::string("reshape");
+  return absl::OkStatus();
+}
+
+absl::Status flatten(Lowering& lowering, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  Step& step = lowering.node_step("Reshape", *view.node(), {input});
+  step.attrs["op"] = std::string("flatten");
+  step.attrs["start_dim"] = view.attr_int("start_dim");
+  step.attrs["end_dim"] = view.attr_int("end_dim", -1);
+  return absl::OkStatus();
+}
+
+absl::Status squeeze(Lowering& lowering, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  Step& step = lowering.node_step("Reshape", *view.node(), {input});
+  step.attrs["op"] = std::string("squeeze");
+  if (view.op() == OpId::kSqueezeDim) {
+    step.attrs["dims"] = std::vector<int64_t>{view.attr_int("dim")};
+  }
+  return absl::OkStatus();
+}
+
+absl::Status unsqueeze(Lowering& lowering, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  Step& step = lowering.node_step("Reshape", *view.node(), {input});
+  step.attrs["op"] = std::string("unsqueeze");
+  step.attrs["dim"] = view.attr_int("dim");
+  return absl::OkStatus();
+}
+
+// A bound of a slice: an attribute if constant (none: left out), else a register input.
+absl::Status add_bound(Lowering& lowering, const OpView& view, std::string_view name,
+                       std::vector<ValueId>& inputs, size_t index, Step& attributes) {
+  const Argument bound = view.attr(name);
+  if (bound.is_node()) {
+    inputs.resize(std::max(inputs.size(), index + 1), kNoValue);
+    FXQ_ASSIGN_OR_RETURN(inputs[index], lowering.value(bound.node()));
+  } else if (!bound.is_none()) {
+    attributes.attrs[std::string(name)] = view.attr_int(name);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status select_part(Lowering& lowering, const OpView& view) {
+  std::vector<ValueId> inputs(1);
+  FXQ_ASSIGN_OR_RETURN(inputs[0], lowering.value(view.operand(0)));
+  Step attributes;
+  attributes.attrs["dim"] = view.attr_int("dim");
+  if (view.op() == OpId::kSelect) {
+    attributes.attrs["op"] = std::string("select");
+    FXQ_RETURN_IF_ERROR(add_bound(lowering, view, "index", inputs, 1, attributes));
+  } else {
+    attributes.attrs["step"] = view.attr_int("step", 1);
+    FXQ_RETURN_IF_ERROR(add_bound(lowering, view, "start", inputs, 1, attributes));
+    FXQ_RETURN_IF_ERROR(add_bound(lowering, view, "end", inputs, 2, attributes));
+  }
+  lowering.node_step("Slice", *view.node(), std::move(inputs)).attrs = std::move(attributes.attrs);
+  return absl::OkStatus();
+}
+
+// How many parts a split has: known for chunk sizes, else from the elements that somebody takes.
+size_t count_parts(const Node& node) {
+  if (node.type.kind == Type::Kind::kTuple) return node.type.elements.size();
+  int64_t count = 0;
+  for (const Node* user : node.users()) {
+    const auto* index = user->op() == OpId::kGetItem && user->args().size() > 1
+                            ? user->args()[1].get_if<int64_t>()
+                            : nullptr;
+    if (index) count = std::max(count, *index + 1);
+  }
+  return static_cast<size_t>(count);
+}
+
+}  // namespace
+
+absl::Status lower_Reshape(Lowering& lowering, const OpView& view) {
+  switch (view.op()) {
+    case OpId::kFlatten:
+      return flatten(lowering, view);
+    case OpId::kView:
+      return reshape_to(lowering, view, view.attr("size"));
+    case OpId::kUnsqueeze:
+      return unsqueeze(lowering, view);
+    case OpId::kSqueeze:
+    case OpId::kSqueezeDim:
+      return squeeze(lowering, view);
+    default:
+      break;
+  }
+  return reshape_to(lowering, view, view.attr("shape"));
+}
+
+absl::Status lower_Permute(Lowering& lowering, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  Step& step = lowering.node_step("Permute", *view.node(), {input});
+  if (view.op() == OpId::kTranspose) {
+    step.attrs["swap"] = std::vector<int64_t>{view.attr_int("dim0"), view.attr_int("dim1")};
+  } else {
+    step.attrs["dims"] = view.attr_ints("dims");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status lower_Slice(Lowering& lowering, const OpView& view) {
+  return select_part(lowering, view);
+}
+
+absl::Status lower_Split(Lowering& lowering, const OpView& view) {
+  const Node& node = *view.node();
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  std::map<std::string, Attr> attrs;
+  size_t parts = count_parts(node);
+  if (view.op() == OpId::kChunk) {
+    attrs["chunks"] = view.attr_int("chunks");
+    parts = static_cast<size_t>(view.attr_int("chunks"));
+  } else if (view.op() == OpId::kSplitWithSizes) {
+    attrs["sizes"] = view.attr_ints("split_sizes");
+    parts = view.attr_ints("split_sizes").size();
+  } else {
+    attrs["split_size"] = view.attr_int("split_size");
+  }
+  attrs["dim"] = view.attr_int("dim");
+  OutputTree tree;
+  tree.kind = OutputTree::Kind::kList;
+  std::vector<ValueId> outputs;
+  Type part = view.operand(0)->type;
+  part.dims.reset();
+  for (size_t i = 0; i < parts; ++i) {
+    outputs.push_back(lowering.tensor_value(part, node.name() + "." + std::to_string(i)));
+    tree.children.push_back({OutputTree::Kind::kValue, outputs.back(), {}, {}});
+  }
+  lowering.step("Split", node, {input}, outputs).attrs = std::move(attrs);
+  lowering.set(&node, std::move(tree));
+  return absl::OkStatus();
+}
+
+// No step at all: another name for the same value.
+absl::Status lower_Identity(Lowering& lowering, const OpView& view) {
+  lowering.set(view.node(), lowering.tree(view.operand(0)));
+  return absl::OkStatus();
+}
+
+}  // namespace fxq

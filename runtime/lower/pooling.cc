@@ -1,0 +1,107 @@
+// Pools, means, upsampling and padding: attributes by their ATen names, spelled out per axis.
+#include <cmath>
+
+#include "fxq/base/status.h"
+#include "fxq/runtime/lower/family.h"
+#include "fxq/runtime/lower/lowering.h"
+
+namespace fxq {
+namespace {
+
+void add_scales(Step& step, const OpView& view) {
+  step.attrs["scale_in"] = static_cast<double>(view.operand(0)->type.qparams->scale);
+  step.attrs["scale_out"] = static_cast<double>(view.node()->type.qparams->scale);
+  step.attrs["dtype"] = dtype_text(view.node()->type);
+  add_activation(step, *view.node());
+}
+
+size_t spatial_axes(OpId op) {
+  const std::string_view name = op_def(op).name;
+  return static_cast<size_t>(name[name.size() - 2] - '0');  // "avg_pool2d"
+}
+
+std::vector<int64_t> per_axis(std::vector<int64_t> values, size_t axes) {
+  if (values.size() == 1) values.resize(axes, values[0]);
+  return values;
+}
+
+void add_window(Step& step, const OpView& view) {
+  const size_t axes = spatial_axes(view.op());
+  const std::vector<int64_t> kernel = per_axis(view.attr_ints("kernel_size"), axes);
+  std::vector<int64_t> stride = per_axis(view.attr_ints("stride"), axes);
+  step.attrs["kernel_size"] = kernel;
+  step.attrs["stride"] = stride.empty() ? kernel : stride;
+  step.attrs["padding"] = per_axis(view.attr_ints("padding", {0}), axes);
+  step.attrs["ceil_mode"] = view.attr_bool("ceil_mode");
+}
+
+}  // namespace
+
+absl::Status lower_MaxPool(Lowering& lowering, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  Step& step = lowering.node_step("MaxPool", *view.node(), {input});
+  add_window(step, view);
+  step.attrs["dilation"] = per_axis(view.attr_ints("dilation", {1}), spatial_axes(view.op()));
+  return absl::OkStatus();
+}
+
+absl::Status lower_AvgPool(Lowering& lowering, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  Step& step = lowering.node_step("AvgPool", *view.node(), {input});
+  add_window(step, view);
+  add_scales(step, view);
+  step.attrs["count_include_pad"] = view.attr_bool("count_include_pad", true);
+  const int64_t divisor = view.attr_int("divisor_override");
+  if (divisor != 0) step.attrs["divisor_override"] = divisor;
+  return absl::OkStatus();
+}
+
+absl::Status lower_AdaptiveAvgPool(Lowering& lowering, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  Step& step = lowering.node_step("AdaptiveAvgPool", *view.node(), {input});
+  step.attrs["output_size"] = per_axis(view.attr_ints("output_size"), spatial_axes(view.op()));
+  add_scales(step, view);
+  return absl::OkStatus();
+}
+
+absl::Status lower_Mean(Lowering& lowering, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  Step& step = lowering.node_step("Mean", *view.node(), {input});
+  if (!view.attr("dim").is_none()) step.attrs["dims"] = view.attr_ints("dim");
+  step.attrs["keepdim"] = view.attr_bool("keepdim");
+  add_scales(step, view);
+  return absl::OkStatus();
+}
+
+absl::Status lower_UpsampleNearest(Lowering& lowering, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  const std::vector<int64_t> sizes = view.attr_ints("output_size");
+  const Argument factors = view.attr("scale_factors");
+  std::vector<double> scales;
+  if (const std::vector<Argument>* items = factors.items()) {
+    for (const Argument& item : *items) {
+      if (const auto* real = item.get_if<double>()) scales.push_back(*real);
+    }
+  }
+  if (sizes.empty() && scales.empty()) {
+    return absl::UnimplementedError("its output size is computed while it runs");
+  }
+  Step& step = lowering.node_step("UpsampleNearest", *view.node(), {input});
+  if (!sizes.empty()) {
+    step.attrs["output_size"] = sizes;
+  } else {
+    step.attrs["scale_factors"] = std::move(scales);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status lower_Pad(Lowering& lowering, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  Step& step = lowering.node_step("Pad", *view.node(), {input});
+  step.attrs["pad"] = view.attr_ints("pad");
+  const double scale = static_cast<double>(view.node()->type.qparams->scale);
+  step.attrs["value"] = static_cast<int64_t>(std::nearbyint(view.attr_float("value") / scale));
+  return absl::OkStatus();
+}
+
+}  // namespace fxq
