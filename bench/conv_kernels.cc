@@ -129,6 +129,7 @@ double gops(const Layer& l, double seconds) {
 
 struct Measured {
   double seconds;
+  double bind_seconds;
   std::string implementation;
   int slices;
 };
@@ -166,7 +167,9 @@ Measured measure_ours(const Layer& l, ThreadPool& pool, int repeats) {
   context.threads = pool.threads();
   context.packed = &cache;
   context.shared_input = l.residual ? 4 : -1;
+  const double start = now();
   const auto bound = kernel.bind(step, descs, *outputs, context);
+  const double bind_seconds = now() - start;
   FXQ_CHECK(bound.ok(), bound.status().ToString());
   Bytes x(l.in * l.size * l.size + 64), y(l.out * pixels_out(l) * pixels_out(l) + 64);
   Bytes shared(context.shared_scratch_bytes + 64);
@@ -181,7 +184,7 @@ Measured measure_ours(const Layer& l, ThreadPool& pool, int repeats) {
       FXQ_CHECK(status.ok(), status.ToString());
     });
   });
-  return {seconds, ready.implementation(), ready.slices(0)};
+  return {seconds, bind_seconds, ready.implementation(), ready.slices(0)};
 }
 
 double measure_bare(const Layer& l, int repeats) {
@@ -227,11 +230,12 @@ int main(int argc, char** argv) {
   fmt::print("peak {:.0f} GOPS on {} threads\n{:13} {:34} {:>9} {:>6} {:>6} {:>10}  {}\n", peak,
              threads, "net", "layer", "best us", "GOPS", "share", "bare GOPS",
              "implementation, slices");
-  std::map<std::string, double> totals;
+  std::map<std::string, std::pair<double, double>> totals;  // run, bind
   for (const Layer& l : kLayers) {
     const Measured ours = measure_ours(l, pool, repeats);
     const double bare = measure_bare(l, repeats);
-    totals[l.net] += l.times * ours.seconds;
+    totals[l.net].first += l.times * ours.seconds;
+    totals[l.net].second += l.times * ours.bind_seconds;
     fmt::print(
         "{:13} {:34} {:9.1f} {:6.0f} {:5.0f}% {:10.0f}  {}, {}\n", l.net,
         fmt::format("{}x {}{} {}x{} -> {} k{} s{} g{}{}", l.times, dtype_name(l.input), l.in,
@@ -240,7 +244,9 @@ int main(int argc, char** argv) {
         peak > 0 ? 100 * gops(l, ours.seconds) / peak : 0.0, gops(l, bare), ours.implementation,
         ours.slices);
   }
-  for (const auto& [net, seconds] : totals)
-    fmt::print("{} in all: {:.3f} ms\n", net, seconds * 1e3);
+  for (const auto& [net, seconds] : totals) {
+    fmt::print("{} in all: {:.3f} ms, bound in {:.1f} ms\n", net, seconds.first * 1e3,
+               seconds.second * 1e3);
+  }
   return 0;
 }

@@ -3,8 +3,8 @@
 //   inputs  x (u8, i8 or i16), weight (constant i8 or i16: [O, I/groups, k...], transposed
 //           [I, O/groups, k...], linear [O, I]), multiplier (constant f32 [O]),
 //           bias (constant i32 [O], optional), other (a tensor like the output, optional)
-//   attrs   dtype "u8" | "i8" | "i16" | "f32" of the output (default: x's); activation "" | "relu"
-//   | "relu6";
+//   attrs   dtype of the output: "u8", "i8", "i16" or "f32" (default: x's);
+//           activation: "", "relu" or "relu6";
 //           clip_hi: relu6's 6 in units of the output; other_scale: scale(other) / scale(output);
 //           conv and conv_transpose: stride, padding (one a spatial axis, or all begins, then all
 //           ends), dilation, groups, output_padding (transposed)
