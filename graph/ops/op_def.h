@@ -43,7 +43,7 @@ struct OpDef {
   bool commutes = false;                       // operands 0 and 1 may be swapped
   bool is_activation = false;                  // may end a fused op
   bool non_negative = false;                   // the result is never below zero
-  bool keeps_sign = false;                     // the result is non-negative if operand 0 is
+  bool keeps_sign = false;                     // the result is non-negative if all operands are
   bool moves = false;                          // elements only change places, whatever their dtype
   Rule rule = Rule::kFloatOnly;
   std::string_view weight, bias;  // Weighted only: names of schema arguments

@@ -1,0 +1,271 @@
+// %x_fq = fake_quantize @x_fq(%x)               %x_q = quantize(%x) : u8[..] q(0.01)
+// %c = fq_conv2d @c(%x_fq)                ->    %c = conv2d @c(%x_q) : i8[..] q(0.02)
+// %c_fq = fake_quantize @c_fq(%c)               %c_dq = dequantize(%c)
+// return %c_fq                                  return %c_dq
+#include "fxq/quant/convert_fx.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <set>
+
+#include "fxq/base/status.h"
+#include "fxq/graph/verifier.h"
+#include "fxq/graph/view.h"
+#include "fxq/passes/cleanup.h"
+#include "fxq/quant/integer_weights.h"
+#include "fxq/quant/op_support.h"
+#include "fxq/quant/quant_op_module.h"
+#include "fxq/quant/reference_kernels/arithmetic.h"
+#include "fxq/quant/stage.h"
+
+namespace fxq {
+namespace {
+
+struct IntegerType {
+  DType dtype;
+  QParams qparams;
+};
+
+// The type with integers in it; every part of a list or tuple alike.
+Type with_integers(Type type, const IntegerType& integers) {
+  if (!type.elements.empty()) {
+    for (Type& element : type.elements) element = with_integers(element, integers);
+    return type;
+  }
+  type.kind = Type::Kind::kTensor;
+  type.dtype = integers.dtype;
+  type.qparams = integers.qparams;
+  return type;
+}
+
+class Converter {
+ public:
+  Converter(GraphModule& gm, QuantReport& report)
+      : gm_(gm), report_(report), float_ops_(float_ops(gm)) {}
+
+  absl::Status convert() {
+    find_scales();
+    for (Node* node : gm_.graph().nodes()) {
+      if (is_integer_op(*node)) FXQ_RETURN_IF_ERROR(convert_op(node));
+    }
+    for (Node* node : gm_.graph().nodes()) convert_reader(node);
+    place_modules();
+    remove_fake_quants();
+    return absl::OkStatus();
+  }
+
+ private:
+  FakeQuantize* fake_quant(const Node& node) const {
+    if (!node.is(NodeKind::kCallModule)) return nullptr;
+    return dynamic_cast<FakeQuantize*>(gm_.module(node.target()).get());
+  }
+  // The value behind a fake quant.
+  Node* behind(Node* node) const { return fake_quant(*node) ? node->args()[0].node() : node; }
+
+  bool is_integer_op(const Node& node) const {
+    return !is_plumbing(node) && !fake_quant(node) && float_ops_.count(node.name()) == 0 &&
+           !(node.op() == OpId::kGetItem && scales_.count(&node) == 0);
+  }
+
+  void find_scales() {
+    for (Node* node : gm_.graph().nodes()) {
+      if (const FakeQuantize* fq = fake_quant(*node)) {
+        const IntegerType type{fq->dtype(), {fq->scale().item<float>(), 0}};
+        scales_.emplace(node->args()[0].node(), type);
+      }
+    }
+    for (Node* node : gm_.graph().nodes()) {
+      if (scales_.count(node) || !may_move_integers(*node)) continue;
+      const std::vector<Node*> operands = value_operands(gm_, *node);
+      Node* source = operands.empty() ? nullptr : behind(operands[0]);
+      if (!source || !is_integer_value(*source)) continue;
+      const IntegerType type = scales_.at(source);
+      scales_.emplace(node, type);
+    }
+  }
+
+  // An integer op without a fake quant of its own gives its operand's integers.
+  bool may_move_integers(const Node& node) const {
+    return !is_plumbing(node) && !fake_quant(node) && !is_weighted(node.op()) &&
+           float_ops_.count(node.name()) == 0;
+  }
+
+  // Computed as integers, rather than quantized for some reader.
+  bool is_integer_value(const Node& node) const {
+    return scales_.count(&node) != 0 && is_integer_op(node);
+  }
+
+  absl::Status convert_op(Node* node) {
+    for (Node* operand : value_operands(gm_, *node)) {
+      if (scales_.count(behind(operand)) == 0) {
+        return absl::FailedPreconditionError(
+            fmt::format("%{} reads %{}, which has no fake quant; prepare the model again",
+                        node->name(), operand->name()));
+      }
+      Node* integers = integer_form(behind(operand));
+      if (integers != operand) gm_.graph().replace_input(node, operand, integers);
+    }
+    auto scale = scales_.find(node);
+    if (scale != scales_.end()) node->type = with_integers(node->type, scale->second);
+    if (!is_weighted(node->op())) return absl::OkStatus();
+    return convert_weights(node);
+  }
+
+  absl::Status convert_weights(Node* node) {
+    const auto* op = dynamic_cast<const QuantOpModule*>(gm_.op_module(*node));
+    if (!op) {
+      return absl::FailedPreconditionError(
+          fmt::format("%{} has no weight fake quant; prepare the model first", node->name()));
+    }
+    const Type& input = OpView(gm_, node).operand(0)->type;
+    std::vector<std::string> notes;
+    auto module = make_integer_module(
+        {*op, *op->weight_fake_quant(), *input.qparams, *input.dtype, node->type.qparams}, notes);
+    if (!module.ok()) {
+      return absl::Status(module.status().code(),
+                          fmt::format("%{} ({}): {}", node->name(), node->target(),
+                                      std::string(module.status().message())));
+    }
+    for (const std::string& note : notes) {
+      report_.notes.push_back(fmt::format("%{}: {}", node->name(), note));
+    }
+    new_modules_.emplace_back(node, *std::move(module));
+    return absl::OkStatus();
+  }
+
+  // The node that holds `value` as integers: itself, or a quantize behind it.
+  Node* integer_form(Node* value) {
+    if (is_integer_value(*value)) return value;
+    Node*& quantized = quantized_[value];
+    if (quantized) return quantized;
+    const IntegerType& type = scales_.at(value);
+    const InsertionPoint point(gm_.graph(), place_after(value));
+    if (value->is(NodeKind::kGetAttr)) {
+      const std::string path = gm_.unique_path(value->target() + "_q");
+      gm_.set_tensor(
+          path, quantize(gm_.tensor(value->target()).detach(), type.qparams.scale, type.dtype));
+      quantized = gm_.graph().get_attr(path, value->name() + "_q");
+    } else {
+      quantized = gm_.graph().call_op(OpId::kQuantize, {Argument(value)}, {}, value->name() + "_q");
+    }
+    quantized->type = with_integers(value->type, type);
+    quantized->owner = value->owner;
+    return quantized;
+  }
+
+  Node* float_form(Node* integers) {
+    Node*& floats = dequantized_[integers];
+    if (floats) return floats;
+    const InsertionPoint point(gm_.graph(), integers->next());
+    floats =
+        gm_.graph().call_op(OpId::kDequantize, {Argument(integers)}, {}, integers->name() + "_dq");
+    floats->type = integers->type;
+    floats->type.dtype = DType::kF32;
+    floats->type.qparams.reset();
+    floats->owner = integers->owner;
+    return floats;
+  }
+
+  Node* place_after(Node* value) const {
+    return value->is(NodeKind::kPlaceholder) ? gm_.graph().placeholders().back()->next()
+                                             : value->next();
+  }
+
+  // Float ops and the output read floats; a float call of a module that elsewhere has integers gets
+  // its float weights back.
+  void convert_reader(Node* node) {
+    if (is_integer_op(*node) || fake_quant(*node) || node->op() == OpId::kQuantize ||
+        node->op() == OpId::kDequantize) {
+      return;
+    }
+    const auto* quant_op = dynamic_cast<const QuantOpModule*>(gm_.op_module(*node));
+    if (quant_op) new_modules_.emplace_back(node, quant_op->without_fake_quant());
+    const bool only_shape = op_def(node->op()).rule == Rule::kNotTensor;
+    const std::vector<Node*> inputs(node->inputs().begin(), node->inputs().end());
+    for (Node* input : inputs) {
+      Node* value = behind(input);
+      Node* form = value;
+      if (!only_shape && is_integer_value(*value))
+        form = float_form(value);
+      else if (!only_shape && value != input)
+        form = float_form(integer_form(value));
+      if (form != input) gm_.graph().replace_input(node, input, form);
+    }
+  }
+
+  // Each call of a shared module has its own scales: the first keeps the path.
+  void place_modules() {
+    std::set<std::string> placed;
+    for (auto& [node, module] : new_modules_) {
+      std::string path = node->target();
+      if (!placed.insert(path).second) path = gm_.unique_path(path);
+      gm_.set_module(path, std::move(module));
+      gm_.graph().set_target(node, path, {node->op(), node->schema()});
+    }
+  }
+
+  void remove_fake_quants() {
+    std::vector<Node*> dead;
+    for (Node* node : gm_.graph().nodes()) {
+      const bool stub = node->op() == OpId::kQuantStub || node->op() == OpId::kDeQuantStub;
+      if (stub) gm_.graph().replace_all_uses(node, node->args()[0].node());
+      if (stub || fake_quant(*node)) dead.push_back(node);
+    }
+    for (auto it = dead.rbegin(); it != dead.rend(); ++it) gm_.graph().erase(*it).IgnoreError();
+  }
+
+  GraphModule& gm_;
+  QuantReport& report_;
+  std::map<std::string, std::pair<std::string, std::string>> float_ops_;
+  std::unordered_map<const Node*, IntegerType> scales_;
+  std::unordered_map<const Node*, Node*> quantized_;
+  std::unordered_map<const Node*, Node*> dequantized_;
+  std::vector<std::pair<Node*, std::shared_ptr<LeafModule>>> new_modules_;
+};
+
+absl::Status check_calibrated(const ObservedGraphModule& model, const ConvertOptions& options,
+                              QuantReport& report) {
+  std::vector<std::string> names;
+  for (const auto& [path, fake_quant] : model.fake_quants()) {
+    if (!fake_quant->is_calibrated()) names.push_back(path);
+  }
+  if (names.empty()) return absl::OkStatus();
+  const std::string list = fmt::format("{}", fmt::join(names, ", "));
+  if (!options.allow_uncalibrated) {
+    return absl::FailedPreconditionError(
+        fmt::format("convert_fx: these fake quants never saw data: {}; run calibration data "
+                    "through the prepared "
+                    "model, or set allow_uncalibrated to keep their scale of 1",
+                    list));
+  }
+  report.notes.push_back(fmt::format("never saw data, scale 1: {}", list));
+  return absl::OkStatus();
+}
+
+absl::Status check_march(const ObservedGraphModule& model, const ConvertOptions& options) {
+  FXQ_ASSIGN_OR_RETURN(const March prepared, march_of(model.graph_module()));
+  if (!options.march || *options.march == prepared) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("convert_fx: the model was prepared for {}, not for {}", march_name(prepared),
+                  march_name(*options.march)));
+}
+
+}  // namespace
+
+absl::StatusOr<QuantizedGraph> convert_fx(const ObservedGraphModule& model,
+                                          const ConvertOptions& options) {
+  FXQ_RETURN_IF_ERROR(require_stage(model.graph_module(), kStageObserved, "convert_fx"));
+  FXQ_RETURN_IF_ERROR(check_march(model, options));
+  QuantReport report = model.report;
+  FXQ_RETURN_IF_ERROR(check_calibrated(model, options, report));
+  GraphModule gm = model.graph_module().copy();
+  gm.eval();
+  FXQ_RETURN_IF_ERROR(Converter(gm, report).convert());
+  gm.settings[kStageSetting] = kStageQuantized;
+  FXQ_RETURN_IF_ERROR(dce(gm).status());
+  FXQ_RETURN_IF_ERROR(verify(gm));
+  return QuantizedGraph(std::move(gm), std::move(report));
+}
+
+}  // namespace fxq

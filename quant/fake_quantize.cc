@@ -1,0 +1,182 @@
+// y = (clamp(round(x * (1 / scale)), quant_min, quant_max)) * scale
+#include "fxq/quant/fake_quantize.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/fake_quantize_per_channel_affine.h>
+#include <ATen/ops/fake_quantize_per_tensor_affine.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+
+#include "fxq/base/check.h"
+#include "fxq/base/status.h"
+
+namespace fxq {
+namespace {
+
+constexpr const char* kFixed = "fixed_qparams";
+
+at::Tensor flag(bool on, const std::string& device) {
+  return at::full({1}, on ? 1 : 0, at::TensorOptions(at::kByte).device(device));
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<FakeQuantize>> FakeQuantize::create(FakeQuantizeOptions options) {
+  FXQ_ASSIGN_OR_RETURN(auto observer, make_observer(options.observer, options.observer_kwargs));
+  options.observer = std::string(observer->class_name());
+  options.observer_kwargs = observer->options();
+  return std::shared_ptr<FakeQuantize>(new FakeQuantize(std::move(options), std::move(observer)));
+}
+
+FakeQuantize::FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer)
+    : LeafModule(options.calibration ? "CalibFakeQuantize" : "FakeQuantize"),
+      options_(std::move(options)),
+      observer_(std::move(observer)) {
+  const std::string& device = options_.observer_kwargs.factory_kwargs.device;
+  const auto floats = at::TensorOptions(at::kFloat).device(device);
+  const int64_t channels = options_.observer_kwargs.channel_len;
+  scale_ = register_buffer("scale", at::ones({channels}, floats));
+  zero_point_ = register_buffer("zero_point", at::zeros({channels}, floats.dtype(at::kInt)));
+  fake_quant_enabled_ = register_buffer("fake_quant_enabled", flag(!options_.calibration, device));
+  observer_enabled_ = register_buffer("observer_enabled", flag(true, device));
+  register_module("observer", observer_);
+}
+
+at::Tensor FakeQuantize::forward(const at::Tensor& x) {
+  if (observer_enabled()) {
+    const at::NoGradGuard no_grad;
+    observer_->forward(x);
+    auto [scale, zero_point] = observer_->calculate_qparams();
+    scale_.set_data(scale);
+    zero_point_.set_data(zero_point);
+  }
+  if (!fake_quant_enabled()) return x;
+  at::Tensor y = quantize_dequantize(x);
+  if (options_.saturate == false) y = x + (y - x).detach();
+  const bool needs_gradient = at::GradMode::is_enabled() && x.requires_grad();
+  if (options_.in_place && !needs_gradient) return at::Tensor(x).copy_(y);
+  return y;
+}
+
+at::Tensor FakeQuantize::quantize_dequantize(const at::Tensor& x) const {
+  const QRange range = options_.observer_kwargs.range();
+  if (const auto axis = options_.observer_kwargs.ch_axis) {
+    return at::fake_quantize_per_channel_affine(x, scale_, zero_point_, *axis, range.min,
+                                                range.max);
+  }
+  return at::fake_quantize_per_tensor_affine(x, scale_, zero_point_, range.min, range.max);
+}
+
+// A new tensor each time: copies of this module share the old one.
+void FakeQuantize::enable_observer(bool on) {
+  observer_enabled_.set_data(flag(on && !fixed_, observer_enabled_.device().str()));
+}
+
+void FakeQuantize::enable_fake_quant(bool on) {
+  fake_quant_enabled_.set_data(flag(on, fake_quant_enabled_.device().str()));
+}
+
+bool FakeQuantize::observer_enabled() const { return observer_enabled_.item<uint8_t>() != 0; }
+
+bool FakeQuantize::fake_quant_enabled() const { return fake_quant_enabled_.item<uint8_t>() != 0; }
+
+absl::Status FakeQuantize::set_qparams(const at::Tensor& scale, const at::Tensor& zero_point) {
+  const bool right_size = scale.defined() && scale.numel() == scale_.numel();
+  if (!right_size || !(scale > 0).all().item<bool>() || !scale.isfinite().all().item<bool>()) {
+    return absl::InvalidArgumentError(
+        fmt::format("set_qparams wants {} positive, finite scales", scale_.numel()));
+  }
+  if (zero_point.defined() && zero_point.ne(0).any().item<bool>()) {
+    return absl::InvalidArgumentError(
+        "set_qparams: quantization is symmetric here; zero_point must be 0");
+  }
+  scale_.set_data(scale.detach().to(at::kFloat).reshape(scale_.sizes()).clone());
+  zero_point_.set_data(at::zeros_like(zero_point_));
+  fixed_ = true;
+  enable_observer(false);
+  return absl::OkStatus();
+}
+
+absl::Status FakeQuantize::set_qparams(double scale, int zero_point) {
+  return set_qparams(at::full(scale_.sizes(), scale, scale_.options()),
+                     at::full(scale_.sizes(), zero_point, zero_point_.options()));
+}
+
+std::string FakeQuantize::extra_repr() const {
+  std::string text = fmt::format("fake_quant_enabled={}, observer_enabled={}", fake_quant_enabled(),
+                                 observer_enabled());
+  const QRange range = options_.observer_kwargs.range();
+  text += fmt::format(", quant_min={}, quant_max={}, dtype={}", range.min, range.max,
+                      qdtype_name(dtype()));
+  if (scale_.numel() == 1) return text + fmt::format(", scale={}", scale_.item<float>());
+  return text + fmt::format(", scale of {} channels", scale_.numel());
+}
+
+c10::IValue FakeQuantize::call(const std::string& method, std::vector<c10::IValue> inputs) {
+  TORCH_CHECK(method == "forward", "FakeQuantize has no method '", method, "'");
+  TORCH_CHECK(inputs.size() == 1 && inputs[0].isTensor(), "FakeQuantize wants one tensor");
+  return forward(inputs[0].toTensor());
+}
+
+NamedTensors FakeQuantize::tensors() const {
+  NamedTensors result{{"scale", scale_},
+                      {"zero_point", zero_point_},
+                      {"fake_quant_enabled", fake_quant_enabled_},
+                      {"observer_enabled", observer_enabled_}};
+  for (auto& entry : observer_->tensors()) result.push_back(std::move(entry));
+  return result;
+}
+
+NamedAttributes FakeQuantize::attributes() const {
+  NamedAttributes attributes = options_.to_kwargs();
+  if (fixed_) attributes.emplace_back(kFixed, true);
+  return attributes;
+}
+
+std::shared_ptr<LeafModule> FakeQuantize::clone_leaf() const {
+  auto copy = create(options_);
+  FXQ_CHECK(copy.ok(), std::string(copy.status().message()));
+  for (const auto& [name, tensor] : tensors()) (*copy)->set_tensor(name, tensor);
+  (*copy)->fixed_ = fixed_;
+  (*copy)->train(is_training());
+  return *std::move(copy);
+}
+
+// Replaces the handle's data, so that a copy's observer never writes into this one's.
+void FakeQuantize::set_tensor(const std::string& name, at::Tensor tensor) {
+  for (const auto& [key, current] : tensors()) {
+    if (key == name) return current.set_data(tensor.detach());
+  }
+  FXQ_CHECK(false, "FakeQuantize has no tensor " + name);
+}
+
+absl::StatusOr<std::shared_ptr<LeafModule>> read_fake_quantize(const NamedTensors& tensors,
+                                                               const NamedAttributes& attributes) {
+  FakeQuantizeOptions options;
+  QKwargs kwargs;
+  bool fixed = false;
+  for (const auto& [name, value] : attributes) {
+    if (name == kFixed)
+      fixed = value == Argument(true);
+    else
+      kwargs.emplace_back(name, value);
+  }
+  FXQ_RETURN_IF_ERROR(options.apply(kwargs));
+  FXQ_ASSIGN_OR_RETURN(auto module, FakeQuantize::create(std::move(options)));
+  for (const auto& [name, tensor] : tensors) {
+    at::Tensor current;
+    for (const auto& [key, own] : module->tensors()) current = key == name ? own : current;
+    if (!current.defined() || !tensor.defined() || current.sizes() != tensor.sizes() ||
+        current.scalar_type() != tensor.scalar_type()) {
+      return absl::InvalidArgumentError(
+          fmt::format("fake_quantize: tensor '{}' is unknown or of another type", name));
+    }
+    module->set_tensor(name, tensor);
+  }
+  module->fixed_ = fixed;
+  return module;
+}
+
+}  // namespace fxq

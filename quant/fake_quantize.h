@@ -1,0 +1,102 @@
+// FakeQuantize: a leaf module that observes a value and, when enabled, replaces it by what its
+// integers can represent: (clamp(round(x * (1/scale)), quant_min, quant_max)) * scale, as ATen's
+// fake_quantize kernels compute it. Text kind "fake_quantize"; its state is in registered buffers,
+// so a prepared graph saves and resumes completely.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "fxq/graph/leaf_module.h"
+#include "fxq/quant/observer.h"
+
+namespace fxq {
+
+// Keyword arguments by the API page's names, as in Python's dicts: {"observer", "mse"}.
+using QKwargs = NamedAttributes;
+
+// Arguments of FakeQuantize. What the page calls **observer_kwargs is `observer_kwargs`; quant_min,
+// quant_max and channel_len stand there too, because the observer needs them.
+struct FakeQuantizeOptions {
+  std::string observer = "MovingAverageMinMaxObserver";
+  std::optional<bool> saturate;  // false: gradients pass outside of [quant_min, quant_max] too
+  bool in_place = false;         // writes into its input when no gradient is needed
+  bool calibration = false;      // CalibFakeQuantize: starts with fake quantization off
+  ObserverOptions observer_kwargs;
+
+  // Overrides what `kwargs` names; InvalidArgument lists every unknown name and bad value.
+  absl::Status apply(const QKwargs& kwargs);
+  // What differs from the defaults, for the text form; apply() reads it back.
+  QKwargs to_kwargs() const;
+};
+
+class FakeQuantize : public LeafModule {
+ public:
+  static absl::StatusOr<std::shared_ptr<FakeQuantize>> create(FakeQuantizeOptions options);
+
+  at::Tensor forward(const at::Tensor& x);
+
+  void enable_observer(bool on);
+  void enable_fake_quant(bool on);
+  bool observer_enabled() const;
+  bool fake_quant_enabled() const;
+
+  // Sets the scale(s) by hand, zero point 0 by default, and freezes them: the observer stays off.
+  absl::Status set_qparams(const at::Tensor& scale, const at::Tensor& zero_point = {});
+  absl::Status set_qparams(double scale, int zero_point = 0);
+  bool has_fixed_qparams() const { return fixed_; }
+  // False if scale is still the initial 1.0, which no data and nobody has confirmed.
+  bool is_calibrated() const { return fixed_ || observer_->has_data(); }
+
+  at::Tensor scale() const { return scale_; }            // f32[C]
+  at::Tensor zero_point() const { return zero_point_; }  // i32[C]
+  DType dtype() const { return options_.observer_kwargs.dtype; }
+  QRange range() const { return options_.observer_kwargs.range(); }
+  const FakeQuantizeOptions& options() const { return options_; }
+  const std::shared_ptr<Observer>& observer() const { return observer_; }
+  std::string extra_repr() const;
+
+  // -- LeafModule
+  c10::IValue call(const std::string& method, std::vector<c10::IValue> inputs) override;
+  std::string kind() const override { return "fake_quantize"; }
+  NamedTensors tensors() const override;
+  NamedAttributes attributes() const override;
+  std::shared_ptr<LeafModule> clone_leaf() const override;
+  void set_tensor(const std::string& name, at::Tensor tensor) override;
+
+ private:
+  FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer);
+  at::Tensor quantize_dequantize(const at::Tensor& x) const;
+
+  FakeQuantizeOptions options_;
+  std::shared_ptr<Observer> observer_;
+  at::Tensor scale_, zero_point_, fake_quant_enabled_, observer_enabled_;
+  bool fixed_ = false;
+
+  friend absl::StatusOr<std::shared_ptr<LeafModule>> read_fake_quantize(const NamedTensors&,
+                                                                        const NamedAttributes&);
+};
+
+// Rebuilds one from its text form.
+absl::StatusOr<std::shared_ptr<LeafModule>> read_fake_quantize(const NamedTensors& tensors,
+                                                               const NamedAttributes& attributes);
+
+// Makes FakeQuantize modules that all have the same arguments: the page's with_args.
+class FakeQuantizeFactory {
+ public:
+  explicit FakeQuantizeFactory(FakeQuantizeOptions options = {}) : options_(std::move(options)) {}
+  // A factory with some arguments changed.
+  absl::StatusOr<FakeQuantizeFactory> with_args(const QKwargs& kwargs) const;
+  absl::StatusOr<std::shared_ptr<FakeQuantize>> operator()() const {
+    return FakeQuantize::create(options_);
+  }
+  const FakeQuantizeOptions& options() const { return options_; }
+
+ private:
+  FakeQuantizeOptions options_;
+};
+
+}  // namespace fxq

@@ -1,0 +1,138 @@
+// One table of keyword arguments: name, how to read it, how to write it.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "fxq/base/nearest.h"
+#include "fxq/base/status.h"
+#include "fxq/quant/fake_quantize.h"
+
+namespace fxq {
+namespace {
+
+bool read(const Argument& value, double& field) {
+  if (const auto* real = value.get_if<double>())
+    field = *real;
+  else if (const auto* integer = value.get_if<int64_t>())
+    field = static_cast<double>(*integer);
+  else
+    return false;
+  return true;
+}
+
+bool read(const Argument& value, int& field) {
+  const auto* integer = value.get_if<int64_t>();
+  if (!integer || *integer < INT32_MIN || *integer > INT32_MAX) return false;
+  field = static_cast<int>(*integer);
+  return true;
+}
+
+bool read(const Argument& value, bool& field) {
+  const auto* flag = value.get_if<bool>();
+  if (flag) field = *flag;
+  return flag != nullptr;
+}
+
+bool read(const Argument& value, std::string& field) {
+  const auto* text = value.get_if<std::string>();
+  if (text) field = *text;
+  return text != nullptr;
+}
+
+bool read(const Argument& value, DType& field) {
+  const auto* text = value.get_if<std::string>();
+  const auto dtype = text ? qdtype_from_name(*text) : std::nullopt;
+  if (dtype) field = *dtype;
+  return dtype.has_value();
+}
+
+template <typename T>
+bool read(const Argument& value, std::optional<T>& field) {
+  T inner{};
+  if (value.is_none()) {
+    field.reset();
+    return true;
+  }
+  if (!read(value, inner)) return false;
+  field = inner;
+  return true;
+}
+
+Argument write(double value) { return value; }
+Argument write(int value) { return value; }
+Argument write(bool value) { return value; }
+Argument write(const std::string& value) { return value; }
+Argument write(DType value) { return std::string(qdtype_name(value)); }
+template <typename T>
+Argument write(const std::optional<T>& value) {
+  return value ? write(*value) : Argument();
+}
+
+struct Keyword {
+  const char* name;
+  const char* wants;
+  bool (*read_from)(const Argument&, FakeQuantizeOptions&);
+  Argument (*write_from)(const FakeQuantizeOptions&);
+};
+
+#define FXQ_KEYWORD(name, wants, field)                                                      \
+  Keyword {                                                                                  \
+    name, wants, [](const Argument& v, FakeQuantizeOptions& o) { return read(v, o.field); }, \
+        [](const FakeQuantizeOptions& o) { return write(o.field); }                          \
+  }
+
+const Keyword kKeywords[] = {
+    FXQ_KEYWORD("observer", "a name", observer),
+    FXQ_KEYWORD("dtype", "\"qint8\", \"quint8\" or \"qint16\"", observer_kwargs.dtype),
+    FXQ_KEYWORD("quant_min", "an int", observer_kwargs.quant_min),
+    FXQ_KEYWORD("quant_max", "an int", observer_kwargs.quant_max),
+    FXQ_KEYWORD("saturate", "a bool", saturate),
+    FXQ_KEYWORD("in_place", "a bool", in_place),
+    FXQ_KEYWORD("calibration", "a bool", calibration),
+    FXQ_KEYWORD("channel_len", "an int", observer_kwargs.channel_len),
+    FXQ_KEYWORD("averaging_constant", "a number", observer_kwargs.averaging_constant),
+    FXQ_KEYWORD("ch_axis", "an int", observer_kwargs.ch_axis),
+    FXQ_KEYWORD("reduce_range", "a bool", observer_kwargs.reduce_range),
+    FXQ_KEYWORD("is_sync_quantize", "a bool", observer_kwargs.is_sync_quantize),
+    FXQ_KEYWORD("device", "a device's name", observer_kwargs.factory_kwargs.device),
+};
+
+#undef FXQ_KEYWORD
+
+}  // namespace
+
+absl::Status FakeQuantizeOptions::apply(const QKwargs& kwargs) {
+  std::vector<std::string> known;
+  for (const Keyword& keyword : kKeywords) known.emplace_back(keyword.name);
+  std::vector<std::string> problems;
+  for (const auto& [name, value] : kwargs) {
+    const Keyword* match = nullptr;
+    for (const Keyword& keyword : kKeywords) match = name == keyword.name ? &keyword : match;
+    if (!match) {
+      problems.push_back(
+          fmt::format("there is no argument '{}'; {}", name, did_you_mean(name, known)));
+    } else if (!match->read_from(value, *this)) {
+      problems.push_back(
+          fmt::format("'{}' wants {} and got {}", name, match->wants, value.to_string()));
+    }
+  }
+  if (problems.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("FakeQuantize: {}", fmt::join(problems, "; ")));
+}
+
+QKwargs FakeQuantizeOptions::to_kwargs() const {
+  const FakeQuantizeOptions standard;
+  QKwargs kwargs;
+  for (const Keyword& keyword : kKeywords) {
+    Argument value = keyword.write_from(*this);
+    if (value != keyword.write_from(standard)) kwargs.emplace_back(keyword.name, std::move(value));
+  }
+  return kwargs;
+}
+
+absl::StatusOr<FakeQuantizeFactory> FakeQuantizeFactory::with_args(const QKwargs& kwargs) const {
+  FakeQuantizeOptions options = options_;
+  FXQ_RETURN_IF_ERROR(options.apply(kwargs));
+  return FakeQuantizeFactory(std::move(options));
+}
+
+}  // namespace fxq

@@ -1,0 +1,38 @@
+// modularize, remove_identity, fuse, dce: on a copy.
+#include "fxq/quant/fuse_fx.h"
+
+#include <fmt/format.h>
+
+#include "fxq/base/status.h"
+#include "fxq/passes/pipeline.h"
+#include "fxq/quant/compare.h"
+
+namespace fxq {
+namespace {
+
+constexpr double kTolerance = 1e-4;
+
+absl::Status check_same(const GraphModule& model, const GraphModule& fused,
+                        const std::vector<c10::IValue>& inputs) {
+  FXQ_ASSIGN_OR_RETURN(const c10::IValue expected, model.forward(inputs));
+  FXQ_ASSIGN_OR_RETURN(const c10::IValue actual, fused.forward(inputs));
+  FXQ_ASSIGN_OR_RETURN(const double difference, max_relative_difference(expected, actual));
+  if (difference <= kTolerance) return absl::OkStatus();
+  return absl::InternalError(fmt::format(
+      "fuse_fx changed the model: outputs differ by {} of their largest value", difference));
+}
+
+}  // namespace
+
+absl::StatusOr<GraphModuleWithAttr> fuse_fx(const GraphModule& model, const FuseOptions& options) {
+  GraphModule fused = model.copy();
+  FXQ_ASSIGN_OR_RETURN(Pipeline pipeline,
+                       Pipeline::parse("modularize, remove_identity, fuse, dce"));
+  FXQ_RETURN_IF_ERROR(pipeline.run(fused).status());
+  if (options.check_inputs) {
+    FXQ_RETURN_IF_ERROR(check_same(model, fused, *options.check_inputs));
+  }
+  return fused;
+}
+
+}  // namespace fxq

@@ -1,0 +1,119 @@
+// q = sat(rint(w * (1 / s_w)))       bias_q = round(b / (s_in * s_w)) in double
+// multiplier = (float)(s_in * s_w / s_out)
+#include "fxq/quant/integer_weights.h"
+
+#include <ATen/ops/maximum.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "fxq/base/status.h"
+#include "fxq/quant/qdtype.h"
+#include "fxq/quant/reference_kernels/arithmetic.h"
+
+namespace fxq {
+namespace {
+
+constexpr double kLargestBias = 1 << 30;
+constexpr double kLargestSum = 2147483647.0;
+
+// A grouped transposed weight is [in, out / groups, ...]: its channel axis repeats for each group.
+at::Tensor per_output(const at::Tensor& per_axis, const OpModule& op) {
+  const bool repeats = op_def(op.op()).channel_axis == 1;
+  const Argument* groups = repeats ? op.attribute("groups") : nullptr;
+  const auto* count = groups ? groups->get_if<int64_t>() : nullptr;
+  return count && *count > 1 ? per_axis.repeat({*count}) : per_axis;
+}
+
+// The largest per-axis value over the groups.
+at::Tensor per_axis_max(const at::Tensor& per_output, int64_t axis_size) {
+  return per_output.view({-1, axis_size}).amax({0});
+}
+
+std::vector<int64_t> along(const at::Tensor& weight, int64_t axis) {
+  std::vector<int64_t> shape(static_cast<size_t>(weight.dim()), 1);
+  shape[static_cast<size_t>(axis)] = -1;
+  return shape;
+}
+
+std::vector<int64_t> indices_where(const at::Tensor& mask) {
+  const at::Tensor indices = mask.nonzero().view({-1}).contiguous();
+  const int64_t* data = indices.data_ptr<int64_t>();
+  return {data, data + indices.numel()};
+}
+
+// Weight scales, larger where the bias needs it.
+at::Tensor fitted_scales(const IntegerWeightsQuestion& question, const at::Tensor& bias,
+                         std::vector<std::string>& notes) {
+  const at::Tensor scale = question.weight_fake_quant.scale();
+  if (!bias.defined()) return scale;
+  const at::Tensor needed =
+      per_axis_max(bias.abs(), scale.numel()) / (kLargestBias * question.input.scale);
+  const auto widened = indices_where(needed > scale.to(at::kDouble));
+  if (widened.empty()) return scale;
+  notes.push_back(
+      fmt::format("channels {} have a bias far above their weights: their weight scale "
+                  "grew so that it fits 32 bits",
+                  fmt::join(widened, ", ")));
+  return at::maximum(scale, needed.to(at::kFloat));
+}
+
+at::Tensor quantize_weight(const at::Tensor& weight, const at::Tensor& scale, int64_t axis,
+                           const FakeQuantize& fake_quant) {
+  const at::Tensor inverse = (1.0F / scale).view(along(weight, axis));
+  const QRange range = fake_quant.range();
+  const at::Tensor q = (weight * inverse).round().clamp(range.min, range.max);
+  return q.to(fake_quant.dtype() == DType::kI16 ? at::kShort : at::kChar);
+}
+
+// |sum of w * x| + |bias| over the values that x can have.
+absl::Status check_sums(const IntegerWeightsQuestion& question, const at::Tensor& weight,
+                        const at::Tensor& bias, int64_t axis) {
+  if (question.input_dtype == DType::kI16 || weight.scalar_type() == at::kShort) {
+    return absl::OkStatus();  // those sums have 64 bits
+  }
+  const double largest = question.input_dtype == DType::kU8 ? 255 : 128;
+  std::vector<int64_t> others;
+  for (int64_t d = 0; d < weight.dim(); ++d) {
+    if (d != axis) others.push_back(d);
+  }
+  at::Tensor bound = weight.to(at::kDouble).abs().sum(others) * largest;
+  if (bias.defined()) bound = bound + per_axis_max(bias.abs(), bound.numel());
+  const auto over = indices_where(bound > kLargestSum);
+  if (over.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("the sums of channels {} can pass 32 bits; keep this layer in float (qconfig "
+                  "none) or split it",
+                  fmt::join(over, ", ")));
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<OpModule>> make_integer_module(
+    const IntegerWeightsQuestion& question, std::vector<std::string>& notes) {
+  const OpModule& op = question.op;
+  const OpDef& def = op_def(op.op());
+  const at::Tensor weight = op.tensor(def.weight).detach();
+  at::Tensor bias = op.tensor(def.bias);
+  if (bias.defined()) bias = bias.detach().to(at::kDouble);
+  const at::Tensor weight_scale = fitted_scales(question, bias, notes);
+  const at::Tensor q =
+      quantize_weight(weight, weight_scale, def.channel_axis, question.weight_fake_quant);
+  const at::Tensor step =
+      per_output(weight_scale, op).to(at::kDouble) * static_cast<double>(question.input.scale);
+  if (bias.defined()) bias = (bias / step).round();
+  FXQ_RETURN_IF_ERROR(check_sums(question, q, bias, def.channel_axis));
+  NamedTensors tensors{{std::string(def.weight), q}, {"weight_scale", weight_scale}};
+  tensors.emplace_back(std::string(def.bias), bias.defined() ? bias.to(at::kInt) : bias);
+  if (question.output) {
+    const double out = question.output->scale;
+    tensors.emplace_back("multiplier", (step / out).to(at::kFloat));
+  } else {
+    tensors.emplace_back("out_scale", step.to(at::kFloat));
+  }
+  auto module = std::make_shared<OpModule>(op.class_name(), op.op(), std::move(tensors),
+                                           op.OpModule::attributes());
+  module->eval();
+  return module;
+}
+
+}  // namespace fxq

@@ -1,0 +1,66 @@
+#include "fxq/quant/observed_graph.h"
+
+#include <fmt/format.h>
+
+#include "fxq/base/status.h"
+#include "fxq/graph/artifact.h"
+#include "fxq/quant/fake_quantize.h"
+#include "fxq/quant/quant_op_module.h"
+#include "fxq/quant/stage.h"
+
+namespace fxq {
+
+absl::StatusOr<ObservedGraphModule> ObservedGraphModule::from_graph_module(GraphModule gm) {
+  FXQ_RETURN_IF_ERROR(require_stage(gm, kStageObserved, "ObservedGraphModule"));
+  FXQ_RETURN_IF_ERROR(march_of(gm).status());
+  QuantReport report = report_of(gm);
+  return ObservedGraphModule(std::move(gm), std::move(report));
+}
+
+March ObservedGraphModule::march() const { return march_of(gm_).value_or(March::CPU); }
+
+absl::StatusOr<c10::IValue> ObservedGraphModule::forward(std::vector<c10::IValue> inputs) const {
+  return gm_.forward(std::move(inputs));
+}
+
+std::vector<std::pair<std::string, FakeQuantize*>> ObservedGraphModule::fake_quants() const {
+  std::vector<std::pair<std::string, FakeQuantize*>> result;
+  for (const std::string& path : gm_.module_paths()) {
+    LeafModule* module = gm_.module(path).get();
+    if (auto* fake_quant = dynamic_cast<FakeQuantize*>(module)) {
+      result.emplace_back(path, fake_quant);
+    } else if (auto* op = dynamic_cast<QuantOpModule*>(module)) {
+      result.emplace_back(path + ".weight", op->weight_fake_quant().get());
+    }
+  }
+  return result;
+}
+
+absl::Status set_fake_quantize(ObservedGraphModule& model, FakeQuantState state) {
+  const bool training = model.graph_module().is_training();
+  const bool wants_training = state == FakeQuantState::QAT;
+  if (training != wants_training) {
+    return absl::FailedPreconditionError(
+        fmt::format("the state {} wants {}, but the model is in {}; call that first",
+                    wants_training ? "QAT" : "CALIBRATION or VALIDATION",
+                    wants_training ? "train()" : "eval()", training ? "train()" : "eval()"));
+  }
+  for (const auto& [path, fake_quant] : model.fake_quants()) {
+    fake_quant->enable_observer(state != FakeQuantState::VALIDATION);
+    fake_quant->enable_fake_quant(state != FakeQuantState::CALIBRATION);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ObservedGraphModule> load_observed(const std::string& path) {
+  LoadOptions options;
+  options.factories = quant_module_factories();
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load(path, options));
+  return ObservedGraphModule::from_graph_module(std::move(gm));
+}
+
+absl::Status save(const ObservedGraphModule& model, const std::string& path) {
+  return save(model.graph_module(), path);
+}
+
+}  // namespace fxq

@@ -1,0 +1,168 @@
+// scale = max(|min_val|, |max_val|) / half_width(quant_min, quant_max), at least epsilon
+#include "fxq/quant/observer.h"
+
+#include <ATen/ops/amax.h>
+#include <ATen/ops/amin.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/maximum.h>
+#include <ATen/ops/minimum.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "fxq/base/check.h"
+#include "fxq/base/nearest.h"
+#include "fxq/base/status.h"
+#include "fxq/quant/clip_search.h"
+
+namespace fxq {
+
+// Buffers are replaced, never written: copies of a module share the old ones.
+Observer::Observer(ObserverOptions options) : options_(std::move(options)) {
+  const auto floats = at::TensorOptions(at::kFloat).device(options_.factory_kwargs.device);
+  const float infinity = std::numeric_limits<float>::infinity();
+  min_val_ = register_buffer("min_val", at::full({options_.channel_len}, infinity, floats));
+  max_val_ = register_buffer("max_val", at::full({options_.channel_len}, -infinity, floats));
+  batches_ = register_buffer("batches", at::zeros({1}, floats.dtype(at::kLong)));
+}
+
+at::Tensor Observer::rows_of(const at::Tensor& x) const {
+  const at::Tensor floats = x.detach().to(at::kFloat);
+  if (!options_.ch_axis) return floats.contiguous().view({1, -1});
+  return floats.transpose(0, *options_.ch_axis)
+      .contiguous()
+      .view({floats.size(*options_.ch_axis), -1});
+}
+
+at::Tensor Observer::forward(const at::Tensor& x) {
+  TORCH_CHECK(x.is_floating_point(), "an observer wants float tensors and got ", x.dtype());
+  if (x.numel() == 0) return x;
+  const at::Tensor rows = rows_of(x);
+  const Ranges seen{at::amin(rows, {1}), at::amax(rows, {1})};
+  const int64_t batch = batches_.item<int64_t>();
+  TORCH_CHECK(
+      at::isfinite(seen.min).all().item<bool>() && at::isfinite(seen.max).all().item<bool>(),
+      "batch ", batch,
+      " holds NaN or infinity here; a scale cannot be found. Check the data "
+      "and the float model");
+  const Ranges range = batch_ranges(rows, seen);
+  const Ranges next = batch == 0 ? range : merge({min_val_, max_val_}, range, batch);
+  min_val_.set_data(next.min.to(min_val_.device()));
+  max_val_.set_data(next.max.to(max_val_.device()));
+  batches_.set_data(batches_ + 1);
+  return x;
+}
+
+Observer::Ranges Observer::batch_ranges(const at::Tensor&, Ranges seen) const { return seen; }
+
+std::pair<at::Tensor, at::Tensor> Observer::calculate_qparams() const {
+  const at::Tensor zero_point = at::zeros(min_val_.sizes(), min_val_.options().dtype(at::kInt));
+  if (!has_data()) return {at::full(min_val_.sizes(), 1.0, min_val_.options()), zero_point};
+  const float half_width = options_.range().half_width();
+  const at::Tensor scale = at::maximum(min_val_.abs(), max_val_.abs()).div(half_width);
+  return {scale.clamp_min(std::numeric_limits<float>::epsilon()), zero_point};
+}
+
+bool Observer::has_data() const { return batches_.item<int64_t>() > 0; }
+
+void Observer::reset() {
+  const float infinity = std::numeric_limits<float>::infinity();
+  min_val_.set_data(at::full_like(min_val_, infinity));
+  max_val_.set_data(at::full_like(max_val_, -infinity));
+  batches_.set_data(at::zeros_like(batches_));
+}
+
+std::vector<std::pair<std::string, at::Tensor>> Observer::tensors() const {
+  return {{"min_val", min_val_}, {"max_val", max_val_}, {"batches", batches_}};
+}
+
+void Observer::set_tensor(const std::string& name, const at::Tensor& value) {
+  for (auto& [key, tensor] : tensors()) {
+    if (key == name) return tensor.set_data(value.detach());
+  }
+  FXQ_CHECK(false, "an observer has no tensor " + name);
+}
+
+Observer::Ranges MinMaxObserver::merge(const Ranges& record, const Ranges& batch, int64_t) const {
+  return {at::minimum(record.min, batch.min), at::maximum(record.max, batch.max)};
+}
+
+Observer::Ranges MovingAverageMinMaxObserver::merge(const Ranges& record, const Ranges& batch,
+                                                    int64_t) const {
+  const double c = options().averaging_constant;
+  return {record.min + c * (batch.min - record.min), record.max + c * (batch.max - record.max)};
+}
+
+namespace {
+
+ObserverOptions with_axis(ObserverOptions options) {
+  if (!options.ch_axis) options.ch_axis = 0;
+  return options;
+}
+
+}  // namespace
+
+MovingAveragePerChannelMinMaxObserver::MovingAveragePerChannelMinMaxObserver(
+    ObserverOptions options)
+    : MovingAverageMinMaxObserver(with_axis(std::move(options))) {}
+
+Observer::Ranges MseObserver::batch_ranges(const at::Tensor& rows, Ranges seen) const {
+  const at::Tensor limit = at::maximum(seen.min.abs(), seen.max.abs());
+  const at::Tensor clip = limit.clone();
+  const auto count = static_cast<size_t>(rows.size(1));
+  const float* data = rows.data_ptr<float>();
+  for (int64_t c = 0; c < rows.size(0); ++c) {
+    const absl::Span<const float> row(data + static_cast<size_t>(c) * count, count);
+    clip[c].fill_(best_clip(row, limit[c].item<float>(), options().range()));
+  }
+  return {at::maximum(seen.min, clip.neg()), at::minimum(seen.max, clip)};
+}
+
+Observer::Ranges MseObserver::merge(const Ranges& record, const Ranges& batch,
+                                    int64_t batches) const {
+  const double weight = 1.0 / static_cast<double>(batches + 1);
+  return {record.min + weight * (batch.min - record.min),
+          record.max + weight * (batch.max - record.max)};
+}
+
+namespace {
+
+struct ObserverRow {
+  const char* name;
+  const char* short_name;  // the user guide's
+  std::shared_ptr<Observer> (*make)(const ObserverOptions&);
+};
+
+template <typename T>
+std::shared_ptr<Observer> make(const ObserverOptions& options) {
+  return std::make_shared<T>(options);
+}
+
+constexpr ObserverRow kObservers[] = {
+    {"MinMaxObserver", "min_max", make<MinMaxObserver>},
+    {"MovingAverageMinMaxObserver", "moving_average_min_max", make<MovingAverageMinMaxObserver>},
+    {"MovingAveragePerChannelMinMaxObserver", "moving_average_per_channel_min_max",
+     make<MovingAveragePerChannelMinMaxObserver>},
+    {"MseObserver", "mse", make<MseObserver>},
+};
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Observer>> make_observer(std::string_view name,
+                                                        const ObserverOptions& options) {
+  FXQ_RETURN_IF_ERROR(options.validate());
+  std::vector<std::string> known;
+  for (const ObserverRow& row : kObservers) {
+    if (name == row.name || name == row.short_name) return row.make(options);
+    known.emplace_back(row.name);
+    known.emplace_back(row.short_name);
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("there is no observer '{}'; {}", name, did_you_mean(name, known)));
+}
+
+}  // namespace fxq

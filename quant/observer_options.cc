@@ -1,0 +1,46 @@
+#include "fxq/quant/observer_options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <vector>
+
+namespace fxq {
+
+QRange ObserverOptions::range() const {
+  QRange range = range_of(dtype);
+  if (reduce_range) range = {range.min / 2, range.max / 2};
+  return {quant_min.value_or(range.min), quant_max.value_or(range.max)};
+}
+
+absl::Status ObserverOptions::validate() const {
+  std::vector<std::string> problems;
+  if (!is_quantized_dtype(dtype)) {
+    problems.push_back(fmt::format("dtype {} is none of qint8, quint8, qint16", dtype_name(dtype)));
+  } else {
+    const QRange asked = range();
+    const QRange limit = range_of(dtype);
+    if (asked.min >= asked.max || asked.min < limit.min || asked.max > limit.max) {
+      problems.push_back(
+          fmt::format("[quant_min, quant_max] = [{}, {}] is no part of {}'s [{}, {}]", asked.min,
+                      asked.max, qdtype_name(dtype), limit.min, limit.max));
+    }
+  }
+  if (!(averaging_constant >= 0 && averaging_constant <= 1)) {
+    problems.push_back(fmt::format("averaging_constant {} is outside of 0..1", averaging_constant));
+  }
+  if (qscheme && (*qscheme == QScheme::kPerChannelSymmetric) != ch_axis.has_value()) {
+    problems.push_back(
+        "qscheme contradicts ch_axis: per channel needs an axis, per tensor has none");
+  }
+  if (channel_len < 1) problems.push_back(fmt::format("channel_len is {}", channel_len));
+  if (is_sync_quantize) {
+    return absl::UnimplementedError(
+        "is_sync_quantize: observers of several processes are not synchronised yet; train in one "
+        "process or leave it false");
+  }
+  if (problems.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("{}", fmt::join(problems, "; ")));
+}
+
+}  // namespace fxq

@@ -1,0 +1,157 @@
+// %conv = conv2d @conv(%x)          %x_fq = fake_quantize @x_fq(%x)
+// %relu = relu(%conv)         ->    %relu = fq_conv2d @conv(%x_fq, activation="relu")
+// return %relu                      %relu_fq = fake_quantize @relu_fq(%relu)
+//                                   return %relu_fq
+#include "fxq/quant/prepare_fx.h"
+
+#include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "fxq/base/status.h"
+#include "fxq/graph/verifier.h"
+#include "fxq/graph/view.h"
+#include "fxq/quant/fuse_fx.h"
+#include "fxq/quant/op_support.h"
+#include "fxq/quant/quant_op_module.h"
+#include "fxq/quant/quant_plan.h"
+#include "fxq/quant/stage.h"
+
+namespace fxq {
+namespace {
+
+absl::Status check_request(const GraphModule& model, const PrepareOptions& options) {
+  FXQ_RETURN_IF_ERROR(require_stage(model, "", "prepare_calibration_fx"));
+  if (options.hybrid) {
+    return absl::UnimplementedError(
+        "prepare_calibration_fx: hybrid=true is not here yet; without it, ops without an integer "
+        "kernel run in float and the report lists them");
+  }
+  if (!options.hybrid_dict.module_name.empty() || !options.hybrid_dict.module_type.empty()) {
+    return absl::InvalidArgumentError("prepare_calibration_fx: hybrid_dict needs hybrid=true");
+  }
+  if (model.is_training()) {
+    return absl::FailedPreconditionError(
+        "prepare_calibration_fx: the model is in train() mode; call eval() first");
+  }
+  return absl::OkStatus();
+}
+
+// Weights are known now: their scales need no data.
+absl::Status quantize_weights(GraphModule& gm, const QuantPlan& plan) {
+  static const FakeQuantizeFactory standard(
+      {"MovingAveragePerChannelMinMaxObserver", {}, false, true, {1.0}});
+  const at::NoGradGuard no_grad;
+  for (const Node* node : gm.graph().nodes()) {
+    const OpModule* op = gm.op_module(*node);
+    const bool done = dynamic_cast<const QuantOpModule*>(op) != nullptr;
+    if (!op || done || !is_weighted(node->op()) || !plan.runs_in_integers(node)) continue;
+    const QConfig& qconfig = *plan.integer_ops.at(node);
+    FXQ_ASSIGN_OR_RETURN(auto module, make_quant_op_module(*op, qconfig.weight.value_or(standard)));
+    module->train(op->is_training());
+    const at::Tensor weight = module->tensor(op_def(node->op()).weight);
+    try {
+      module->weight_fake_quant()->forward(weight);
+    } catch (const c10::Error& error) {
+      return absl::InvalidArgumentError(fmt::format("the weight of '{}' cannot be quantized: {}",
+                                                    node->target(),
+                                                    error.what_without_backtrace()));
+    }
+    gm.set_module(node->target(), std::move(module));
+  }
+  return absl::OkStatus();
+}
+
+Node* last_placeholder(const Graph& graph) { return graph.placeholders().back(); }
+
+// Fixed-scale stubs (camera input) need no observer.
+absl::Status apply_fixed_scale(const GraphModule& gm, const Node& value, FakeQuantize& fake_quant) {
+  if (value.op() != OpId::kQuantStub) return absl::OkStatus();
+  const double scale = OpView(gm, &value).attr_float("scale", 0.0);
+  return scale == 0.0 ? absl::OkStatus() : fake_quant.set_qparams(scale);
+}
+
+absl::Status insert_fake_quant(GraphModule& gm, const QuantPlan& plan, Node* value,
+                               const std::string& path) {
+  std::vector<Node*> users(value->users().begin(), value->users().end());
+  const Node* place = value->is(NodeKind::kPlaceholder) ? last_placeholder(gm.graph()) : value;
+  const InsertionPoint point(gm.graph(), place->next());
+  Node* fake_quant = gm.call_module(path, {Argument(value)}, {}, value->name() + "_fq");
+  fake_quant->type = value->type;
+  fake_quant->owner = value->owner;
+  fake_quant->source = value->source;
+  const bool is_integer = plan.is_integer_value(value);
+  for (Node* user : users) {
+    // A float value stays as it is for its float readers.
+    if (!is_integer && !plan.runs_in_integers(user)) continue;
+    gm.graph().replace_input(user, value, fake_quant);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status insert_group(GraphModule& gm, const QuantPlan& plan, const ScaleGroup& group) {
+  FXQ_ASSIGN_OR_RETURN(const auto factory, group.qconfig->activation->with_args(
+                                               {{"dtype", std::string(qdtype_name(group.dtype))}}));
+  FXQ_ASSIGN_OR_RETURN(const auto module, factory());
+  const std::string path = gm.unique_path(group.observed[0]->name() + "_fq");
+  gm.set_module(path, module);
+  for (Node* value : group.observed) {
+    FXQ_RETURN_IF_ERROR(apply_fixed_scale(gm, *value, *module));
+    FXQ_RETURN_IF_ERROR(insert_fake_quant(gm, plan, value, path));
+  }
+  return absl::OkStatus();
+}
+
+// A model says where quantization starts with QuantStubs, or not at all.
+absl::Status check_stubs(const GraphModule& gm, QuantPlan& plan, const PrepareOptions& options) {
+  const bool has_stubs = !gm.graph().find_all(OpId::kQuantStub).empty();
+  std::vector<std::string> inputs;
+  for (const ScaleGroup& group : plan.groups) {
+    for (const Node* value : group.observed) {
+      if (value->is(NodeKind::kPlaceholder)) inputs.push_back("%" + value->name());
+    }
+  }
+  if (inputs.empty()) return absl::OkStatus();
+  const std::string list = fmt::format("{}", fmt::join(inputs, ", "));
+  if (has_stubs || !options.auto_stubs) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} feed integer ops without a QuantStub; put one behind each input{}", list,
+                    has_stubs ? "" : ", or set auto_stubs"));
+  }
+  plan.report.notes.push_back(fmt::format("no QuantStub in the model: quantized at {}", list));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ObservedGraphModule> prepare_calibration_fx(const GraphModule& model,
+                                                           const QConfigDict& qconfig_dict,
+                                                           const PrepareOptions& options) {
+  FXQ_RETURN_IF_ERROR(check_request(model, options));
+  FXQ_ASSIGN_OR_RETURN(const GraphModule fused, fuse_fx(model));
+  GraphModule gm = fused.copy(GraphModule::Copy::kCloneBuffers);
+  FXQ_ASSIGN_OR_RETURN(
+      QuantPlan plan, plan_quantization(gm, qconfig_dict, {options.march, options.optimize_graph}));
+  FXQ_RETURN_IF_ERROR(check_stubs(gm, plan, options));
+  FXQ_RETURN_IF_ERROR(quantize_weights(gm, plan));
+  for (const ScaleGroup& group : plan.groups) {
+    FXQ_RETURN_IF_ERROR(insert_group(gm, plan, group));
+  }
+  gm.settings[kStageSetting] = kStageObserved;
+  gm.settings[kMarchSetting] = std::string(march_name(options.march));
+  store_float_ops(plan.report, gm);
+  FXQ_RETURN_IF_ERROR(verify(gm));
+  ObservedGraphModule observed(std::move(gm), std::move(plan.report));
+  FXQ_RETURN_IF_ERROR(set_fake_quantize(observed, FakeQuantState::CALIBRATION));
+  return observed;
+}
+
+absl::StatusOr<ObservedGraphModule> prepare_calibration_fx(const GraphModule& model,
+                                                           const PrepareOptions& options) {
+  FXQ_ASSIGN_OR_RETURN(const QConfig qconfig, get_default_calib_qconfig());
+  QConfigDict dict;
+  dict.global = qconfig;
+  return prepare_calibration_fx(model, dict, options);
+}
+
+}  // namespace fxq

@@ -1,0 +1,162 @@
+#include "fxq/quant/qconfig.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "fxq/base/status.h"
+
+namespace fxq {
+namespace {
+
+absl::Status check_dtype(std::string_view argument, std::string_view dtype) {
+  if (dtype == "qint8" || dtype == "qint16") return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("{} is \"qint8\" or \"qint16\", not \"{}\"", argument, dtype));
+}
+
+absl::Status check_fake_quant(std::string_view argument, std::string_view name) {
+  if (name == "fake_quant") return absl::OkStatus();
+  if (name == "lsq" || name == "pact") {
+    return absl::UnimplementedError(
+        fmt::format("{} \"{}\" is not here yet; use \"fake_quant\"", argument, name));
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("{} is \"fake_quant\", \"lsq\" or \"pact\", not \"{}\"", argument, name));
+}
+
+absl::Status check_backend(std::string_view backend) {
+  if (backend.empty() || backend == "cpu" || backend == "bpu") return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("backend is \"\", \"cpu\" or \"bpu\", not \"{}\"", backend));
+}
+
+absl::StatusOr<FakeQuantizeFactory> make_factory(std::string_view dtype, QKwargs standard,
+                                                 const QKwargs& overrides) {
+  standard.emplace_back("dtype", std::string(dtype));
+  FXQ_ASSIGN_OR_RETURN(auto factory, FakeQuantizeFactory().with_args(standard));
+  FXQ_ASSIGN_OR_RETURN(factory, factory.with_args(overrides));
+  FXQ_RETURN_IF_ERROR(factory().status());
+  return factory;
+}
+
+absl::StatusOr<FakeQuantizeFactory> weight_factory(std::string_view dtype, QKwargs standard,
+                                                   const QKwargs& overrides) {
+  standard.emplace_back("observer", "MovingAveragePerChannelMinMaxObserver");
+  standard.emplace_back("averaging_constant", 1.0);
+  return make_factory(dtype, std::move(standard), overrides);
+}
+
+// "a.b" covers "a.b" and "a.b.c", never "a.bc".
+bool covers(std::string_view ancestor, std::string_view path) {
+  if (path.substr(0, ancestor.size()) != ancestor) return false;
+  return path.size() == ancestor.size() || path[ancestor.size()] == '.';
+}
+
+bool same_class(std::string_view full, std::string_view wanted) {
+  if (full == wanted) return true;
+  return full.size() > wanted.size() && full.substr(full.size() - wanted.size()) == wanted &&
+         full[full.size() - wanted.size() - 1] == '.';
+}
+
+// The last of the longest matching paths.
+const std::optional<QConfig>* by_path(const QConfigDict::Entries& entries, std::string_view path) {
+  const std::optional<QConfig>* best = nullptr;
+  size_t best_length = 0;
+  for (const auto& [name, qconfig] : entries) {
+    if (!covers(name, path) || (best && name.size() < best_length)) continue;
+    best = &qconfig;
+    best_length = name.size();
+  }
+  return best;
+}
+
+std::string_view parent(std::string_view path) {
+  const size_t dot = path.rfind('.');
+  return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
+}
+
+}  // namespace
+
+absl::StatusOr<QConfig> get_default_calib_qconfig(std::string_view dtype,
+                                                  const QKwargs& calib_qkwargs,
+                                                  std::string_view backend) {
+  FXQ_RETURN_IF_ERROR(check_dtype("dtype", dtype));
+  FXQ_RETURN_IF_ERROR(check_backend(backend));
+  QConfig qconfig;
+  FXQ_ASSIGN_OR_RETURN(
+      qconfig.activation,
+      make_factory(dtype, {{"observer", "MseObserver"}, {"calibration", true}}, calib_qkwargs));
+  FXQ_ASSIGN_OR_RETURN(qconfig.weight, weight_factory("qint8", {{"calibration", true}}, {}));
+  qconfig.backend = std::string(backend);
+  return qconfig;
+}
+
+absl::StatusOr<QConfig> get_default_qat_qconfig(const QatQConfigOptions& options) {
+  FXQ_RETURN_IF_ERROR(check_dtype("dtype", options.dtype));
+  FXQ_RETURN_IF_ERROR(check_fake_quant("activation_fake_quant", options.activation_fake_quant));
+  FXQ_RETURN_IF_ERROR(check_dtype("weight_dtype", options.weight_dtype));
+  FXQ_RETURN_IF_ERROR(check_fake_quant("weight_fake_quant", options.weight_fake_quant));
+  FXQ_RETURN_IF_ERROR(check_backend(options.backend));
+  QConfig qconfig;
+  FXQ_ASSIGN_OR_RETURN(qconfig.activation,
+                       make_factory(options.dtype, {}, options.activation_qkwargs));
+  FXQ_ASSIGN_OR_RETURN(qconfig.weight,
+                       weight_factory(options.weight_dtype, {}, options.weight_qkwargs));
+  qconfig.backend = options.backend;
+  return qconfig;
+}
+
+absl::StatusOr<QConfig> get_default_qat_out_qconfig(std::string_view dtype,
+                                                    std::string_view weight_fake_quant,
+                                                    const QKwargs& weight_qkwargs,
+                                                    std::string_view backend) {
+  QatQConfigOptions options;
+  options.dtype = std::string(dtype);
+  options.weight_fake_quant = std::string(weight_fake_quant);
+  options.weight_qkwargs = weight_qkwargs;
+  options.backend = std::string(backend);
+  FXQ_ASSIGN_OR_RETURN(QConfig qconfig, get_default_qat_qconfig(options));
+  qconfig.activation.reset();
+  return qconfig;
+}
+
+QConfigResolver::QConfigResolver(const GraphModule& gm, const QConfigDict& dict) : dict_(dict) {
+  for (const Node* node : gm.graph().nodes()) {
+    if (node->is_call()) classes_.emplace_back(node->owner.path, node->owner.class_name);
+  }
+  std::sort(classes_.begin(), classes_.end());
+}
+
+const QConfig* QConfigResolver::find(const Node& node) const {
+  const std::string& path = node.owner.path;
+  auto answer = [](const std::optional<QConfig>& entry) { return entry ? &*entry : nullptr; };
+  if (const auto* entry = by_path(dict_.module_qconfig, path)) return answer(*entry);
+  if (const auto* entry = by_path(dict_.module_name, path)) return answer(*entry);
+  for (std::string_view at = path;; at = parent(at)) {
+    std::string_view class_name = at == path ? std::string_view(node.owner.class_name) : "";
+    auto known = std::lower_bound(classes_.begin(), classes_.end(),
+                                  std::pair(std::string(at), std::string()));
+    if (class_name.empty() && known != classes_.end() && known->first == at) {
+      class_name = known->second;
+    }
+    for (auto it = dict_.module_type.rbegin(); it != dict_.module_type.rend(); ++it) {
+      if (!class_name.empty() && same_class(class_name, it->first)) return answer(it->second);
+    }
+    if (at.empty()) break;
+  }
+  return answer(dict_.global);
+}
+
+absl::StatusOr<bool> allows_unsigned(const QConfig& qconfig, March march) {
+  FXQ_RETURN_IF_ERROR(check_backend(qconfig.backend));
+  if (qconfig.backend == "cpu" && march != March::CPU) {
+    return absl::InvalidArgumentError(fmt::format(
+        "backend \"cpu\" uses quint8, which {} does not have; prepare for March::CPU or "
+        "leave backend empty",
+        march_name(march)));
+  }
+  return march == March::CPU && qconfig.backend != "bpu";
+}
+
+}  // namespace fxq

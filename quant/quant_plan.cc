@@ -1,0 +1,187 @@
+#include "fxq/quant/quant_plan.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <numeric>
+
+#include "fxq/base/status.h"
+#include "fxq/graph/view.h"
+#include "fxq/quant/op_support.h"
+
+namespace fxq {
+namespace {
+
+class UnionFind {
+ public:
+  explicit UnionFind(size_t size) : parent_(size) {
+    std::iota(parent_.begin(), parent_.end(), size_t{0});
+  }
+  size_t find(size_t i) {
+    while (parent_[i] != i) i = parent_[i] = parent_[parent_[i]];
+    return i;
+  }
+  // The earlier value stands for both.
+  void join(size_t a, size_t b) {
+    a = find(a);
+    b = find(b);
+    parent_[std::max(a, b)] = std::min(a, b);
+  }
+
+ private:
+  std::vector<size_t> parent_;
+};
+
+class Planner {
+ public:
+  Planner(const GraphModule& gm, const QConfigDict& qconfigs, const QuantPlanOptions& options)
+      : gm_(gm),
+        options_(options),
+        resolver_(gm, qconfigs),
+        global_(qconfigs.global ? &*qconfigs.global : nullptr),
+        sets_(gm.graph().size()) {
+    for (Node* node : gm.graph().nodes()) {
+      index_[node] = nodes_.size();
+      nodes_.push_back(node);
+    }
+  }
+
+  absl::StatusOr<QuantPlan> plan() {
+    for (Node* node : nodes_) decide(node);
+    for (Node* node : nodes_) {
+      if (plan_.runs_in_integers(node)) connect(node);
+    }
+    FXQ_RETURN_IF_ERROR(make_groups());
+    return std::move(plan_);
+  }
+
+ private:
+  Rule rule_of(const Node* node) const {
+    if (shares_operand(*node)) return Rule::kSharesInput;
+    if (node->op() == OpId::kCat && options_.share_cat) return Rule::kSharesAll;
+    return op_def(node->op()).rule;
+  }
+
+  void decide(Node* node) {
+    non_negative_.push_back(false);
+    if (!node->is_call() || is_plumbing(*node)) return;
+    const QConfig* qconfig = resolver_.find(*node);
+    const SupportQuestion question{gm_, options_.march, qconfig, [&](const Node* other) {
+                                     return plan_.is_integer_value(other);
+                                   }};
+    auto refusal = refuse_integers(*node, question);
+    const bool part = node->op() == OpId::kGetItem;
+    if (!refusal) {
+      plan_.integer_ops[node] = part ? plan_.integer_ops[OpView(gm_, node).operand(0)] : qconfig;
+    }
+    non_negative_.back() = is_non_negative(*node, !refusal);
+    if (!part) report(*node, plan_.runs_in_integers(node) ? qconfig : nullptr, refusal);
+  }
+
+  void report(const Node& node, const QConfig* qconfig, const std::optional<Refusal>& refusal) {
+    OpStatus status;
+    status.node = node.name();
+    const OpDef& def = op_def(node.op());
+    status.op = node.op() != OpId::kNone ? std::string(def.name) : node.target();
+    status.module = node.owner.path;
+    if (refusal) {
+      status.code = refusal->code;
+      status.reason = refusal->reason;
+    } else {
+      const bool wide = qconfig->activation &&
+                        qconfig->activation->options().observer_kwargs.dtype == DType::kI16;
+      status.mode = wide ? OpMode::kInt16 : OpMode::kInt8;
+    }
+    plan_.report.ops.push_back(std::move(status));
+  }
+
+  bool is_non_negative(const Node& node, bool in_integers) const {
+    const OpDef& def = op_def(node.op());
+    if (op_def(node.epilogue_activation()).non_negative) return true;
+    if (node.epilogue_add()) return false;
+    if (def.non_negative) return true;
+    if (!in_integers || !(def.keeps_sign || node.op() == OpId::kGetItem)) return false;
+    const OpView view(gm_, &node);
+    for (const Node* operand : view.operands()) {
+      if (!non_negative_[index_.at(operand)]) return false;
+    }
+    return true;
+  }
+
+  // Which values need a scale for this op, and which have one scale because of it.
+  void connect(Node* node) {
+    const std::vector<Node*> operands = value_operands(gm_, *node);
+    const QConfig* reader = plan_.integer_ops[node];
+    if (!reader->activation && global_) reader = global_;
+    for (Node* operand : operands) wanted_.emplace(index_[operand], reader);
+    if (!plan_.is_integer_value(node)) return;
+    wanted_[index_[node]] = plan_.integer_ops[node];
+    const Rule rule = rule_of(node);
+    if (rule == Rule::kSharesInput) sets_.join(index_[node], index_[operands[0]]);
+    if (rule != Rule::kSharesAll) return;
+    for (Node* operand : operands) sets_.join(index_[node], index_[operand]);
+  }
+
+  bool is_moved(const Node* node) const {
+    if (!plan_.is_integer_value(node)) return false;
+    const Rule rule = rule_of(node);
+    return rule == Rule::kSharesInput || rule == Rule::kSharesAll;
+  }
+
+  absl::Status make_groups() {
+    std::map<size_t, size_t> group_of;  // root -> group
+    std::map<size_t, bool> all_non_negative;
+    for (const auto& [i, qconfig] : wanted_) {
+      const size_t root = sets_.find(i);
+      auto sign = all_non_negative.emplace(root, true).first;
+      sign->second = sign->second && non_negative_[i];
+      if (is_moved(nodes_[i])) continue;
+      auto [entry, is_new] = group_of.emplace(root, plan_.groups.size());
+      if (is_new) plan_.groups.push_back({{}, DType::kI8, qconfig});
+      plan_.groups[entry->second].observed.push_back(nodes_[i]);
+    }
+    for (const auto& [root, group] : group_of) {
+      FXQ_RETURN_IF_ERROR(set_dtype(plan_.groups[group], all_non_negative[root]));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status set_dtype(ScaleGroup& group, bool non_negative) {
+    if (!group.qconfig->activation) {
+      return absl::InvalidArgumentError(fmt::format(
+          "%{} feeds an op that runs in integers, but neither that op's qconfig nor the "
+          "global one has an activation to quantize it with",
+          group.observed[0]->name()));
+    }
+    group.dtype = group.qconfig->activation->options().observer_kwargs.dtype;
+    FXQ_ASSIGN_OR_RETURN(const bool may_be_unsigned,
+                         allows_unsigned(*group.qconfig, options_.march));
+    if (group.dtype == DType::kI8 && non_negative && may_be_unsigned) group.dtype = DType::kU8;
+    return absl::OkStatus();
+  }
+
+  const GraphModule& gm_;
+  QuantPlanOptions options_;
+  QConfigResolver resolver_;
+  const QConfig* global_;
+  UnionFind sets_;
+  std::vector<Node*> nodes_;
+  std::unordered_map<const Node*, size_t> index_;
+  std::vector<bool> non_negative_;
+  std::map<size_t, const QConfig*> wanted_;  // value -> qconfig of its producer or first reader
+  QuantPlan plan_;
+};
+
+}  // namespace
+
+bool QuantPlan::is_integer_value(const Node* node) const {
+  auto it = integer_ops.find(node);
+  return it != integer_ops.end() && it->second->activation.has_value();
+}
+
+absl::StatusOr<QuantPlan> plan_quantization(const GraphModule& gm, const QConfigDict& qconfigs,
+                                            const QuantPlanOptions& options) {
+  return Planner(gm, qconfigs, options).plan();
+}
+
+}  // namespace fxq

@@ -1,0 +1,31 @@
+// QuantReport: what became of every op, and why: nothing is left in float silently. A plain value.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace fxq {
+
+enum class OpMode : uint8_t { kInt8, kInt16, kFloat };
+std::string_view op_mode_name(OpMode mode);  // "int8"
+
+struct OpStatus {
+  std::string node;
+  std::string op;      // "conv2d", "aten::special_i0e"
+  std::string module;  // owner's path
+  OpMode mode = OpMode::kFloat;
+  std::string code;    // "E001"; "" for integer ops
+  std::string reason;  // "no integer kernel"
+};
+
+struct QuantReport {
+  std::vector<OpStatus> ops;       // program order; sizes, tuples and fake quants are not listed
+  std::vector<std::string> notes;  // what prepare and convert did beyond the obvious
+
+  int count(OpMode mode) const;
+  const OpStatus* find(std::string_view node) const;  // nullptr if it is not listed
+  // One line per op.
+  std::string to_string() const;
+};
+
+}  // namespace fxq

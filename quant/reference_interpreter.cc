@@ -1,0 +1,46 @@
+#include "fxq/quant/reference_interpreter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "fxq/graph/leaf_module.h"
+#include "fxq/quant/reference_kernels/reference_kernel.h"
+
+namespace fxq {
+namespace {
+
+bool touches_integers(const Node& node) {
+  if (holds_integers(node.type)) return true;
+  return std::any_of(node.inputs().begin(), node.inputs().end(),
+                     [](const Node* input) { return holds_integers(input->type); });
+}
+
+}  // namespace
+
+bool holds_integers(const Type& type) {
+  return type.is_quantized() ||
+         std::any_of(type.elements.begin(), type.elements.end(), holds_integers);
+}
+
+absl::StatusOr<c10::IValue> ReferenceInterpreter::run_node(const Node& node,
+                                                           std::vector<c10::IValue> args,
+                                                           std::vector<c10::IValue> kwargs) {
+  const ReferenceRow& row = reference_row(node.op());
+  if (!touches_integers(node))
+    return Interpreter::run_node(node, std::move(args), std::move(kwargs));
+  if (!row.run) {
+    return absl::InternalError(
+        fmt::format("{} takes or gives integers, but has no reference kernel; "
+                    "convert_fx should have put a dequantize before it",
+                    node.target()));
+  }
+  const OpView view(graph_module(), &node);
+  const ReferenceCall call{
+      graph_module(), node, view, std::move(args), kwargs, [&](std::vector<c10::IValue> other) {
+        return Interpreter::run_node(node, std::move(other), kwargs);
+      }};
+  return row.run(call);
+}
+
+}  // namespace fxq

@@ -1,0 +1,149 @@
+// FakeQuantize against ATen's kernels, bit for bit; its switches; its text form.
+#include "fxq/quant/fake_quantize.h"
+
+#include <ATen/ops/equal.h>
+#include <ATen/ops/fake_quantize_per_channel_affine.h>
+#include <ATen/ops/fake_quantize_per_tensor_affine.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fxq/quant/qconfig.h"
+#include "nets.h"
+
+namespace fxq {
+namespace {
+
+using quant_test::random;
+using ::testing::HasSubstr;
+
+std::shared_ptr<FakeQuantize> make(const QKwargs& kwargs = {}) {
+  auto factory = FakeQuantizeFactory().with_args(kwargs);
+  EXPECT_TRUE(factory.ok()) << factory.status();
+  auto module = (*factory)();
+  EXPECT_TRUE(module.ok()) << module.status();
+  return *module;
+}
+
+TEST(FakeQuantizeTest, PerTensorIsATen) {
+  for (const char* dtype : {"qint8", "quint8", "qint16"}) {
+    auto fq = make({{"dtype", dtype}});
+    const at::Tensor x = random({3, 7, 5}, 4);
+    const at::Tensor y = fq->forward(x);
+    const QRange range = fq->range();
+    const double scale = fq->scale().item<float>();
+    EXPECT_EQ(static_cast<float>(scale), symmetric_scale(x.abs().max().item<float>(), range));
+    EXPECT_TRUE(
+        at::equal(y, at::fake_quantize_per_tensor_affine(x, scale, 0, range.min, range.max)))
+        << dtype;
+  }
+}
+
+TEST(FakeQuantizeTest, PerChannelIsATen) {
+  auto fq = make(
+      {{"observer", "MovingAveragePerChannelMinMaxObserver"}, {"ch_axis", 1}, {"channel_len", 7}});
+  const at::Tensor x = random({3, 7, 5}, 4);
+  const at::Tensor y = fq->forward(x);
+  EXPECT_TRUE(at::equal(
+      y, at::fake_quantize_per_channel_affine(x, fq->scale(), fq->zero_point(), 1, -128, 127)));
+}
+
+TEST(FakeQuantizeTest, Switches) {
+  auto fq = make();
+  const at::Tensor x = random({50});
+  fq->enable_fake_quant(false);
+  EXPECT_TRUE(at::equal(fq->forward(x), x));
+  const at::Tensor seen = fq->scale().clone();
+  fq->enable_observer(false);
+  fq->enable_fake_quant(true);
+  const at::Tensor y = fq->forward(x * 10);
+  EXPECT_TRUE(at::equal(fq->scale(), seen));
+  EXPECT_EQ(y.max().item<float>(), seen.item<float>() * 127);
+}
+
+TEST(FakeQuantizeTest, GradientsAndInPlace) {
+  const at::Tensor x = at::tensor({-9.0F, 0.3F, 9.0F}).set_requires_grad(true);
+  for (bool saturate : {true, false}) {
+    auto fq = make({{"saturate", saturate}});
+    ASSERT_TRUE(fq->set_qparams(1.0 / 127).ok());
+    x.mutable_grad() = at::Tensor();
+    fq->forward(x).sum().backward();
+    const float outside = saturate ? 0.0F : 1.0F;
+    EXPECT_TRUE(at::equal(x.grad(), at::tensor({outside, 1.0F, outside}))) << saturate;
+  }
+  auto in_place = make({{"in_place", true}});
+  ASSERT_TRUE(in_place->set_qparams(0.5).ok());
+  const at::Tensor z = at::tensor({0.6F});
+  EXPECT_EQ(in_place->forward(z).data_ptr(), z.data_ptr());
+  EXPECT_EQ(z.item<float>(), 0.5F);
+  in_place->forward(x);
+  EXPECT_EQ(x[1].item<float>(), 0.3F);
+}
+
+TEST(FakeQuantizeTest, SetQparamsFreezes) {
+  auto fq = make();
+  EXPECT_FALSE(fq->is_calibrated());
+  EXPECT_FALSE(fq->set_qparams(-1.0).ok());
+  EXPECT_FALSE(fq->set_qparams(0.1, 3).ok());
+  ASSERT_TRUE(fq->set_qparams(1.0 / 128).ok());
+  EXPECT_TRUE(fq->is_calibrated());
+  fq->enable_observer(true);
+  fq->forward(random({50}, 1, 100.0));
+  EXPECT_EQ(fq->scale().item<float>(), 1.0F / 128);
+}
+
+TEST(FakeQuantizeTest, CopiesDoNotShareState) {
+  auto fq = make();
+  fq->forward(at::ones({4}));
+  auto copy = std::dynamic_pointer_cast<FakeQuantize>(fq->clone_leaf());
+  EXPECT_TRUE(at::equal(copy->scale(), fq->scale()));
+  copy->forward(at::ones({4}) * 50);
+  copy->enable_observer(false);
+  EXPECT_EQ(fq->scale().item<float>(), 1.0F / 127.5F);
+  EXPECT_TRUE(fq->observer_enabled());
+}
+
+TEST(FakeQuantizeTest, TextFormReadsBack) {
+  auto fq =
+      make({{"observer", "mse"}, {"dtype", "qint16"}, {"saturate", false}, {"quant_max", 100}});
+  fq->forward(random({9}));
+  auto again = read_fake_quantize(fq->tensors(), fq->attributes());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ((*again)->attributes(), fq->attributes());
+  const at::Tensor x = random({9}, 2);
+  fq->enable_observer(false);
+  std::dynamic_pointer_cast<FakeQuantize>(*again)->enable_observer(false);
+  EXPECT_TRUE(at::equal((*again)->call("forward", {x}).toTensor(), fq->forward(x)));
+}
+
+TEST(FakeQuantizeTest, UnknownArgumentsAreAllListed) {
+  const auto bad = FakeQuantizeFactory().with_args({{"quant_mn", 3}, {"dtype", "int8"}});
+  EXPECT_THAT(std::string(bad.status().message()), HasSubstr("quant_mn"));
+  EXPECT_THAT(std::string(bad.status().message()), HasSubstr("did you mean \"quant_min\""));
+  EXPECT_THAT(std::string(bad.status().message()), HasSubstr("'dtype' wants \"qint8\""));
+}
+
+TEST(FakeQuantizeTest, ExtraRepr) {
+  auto fq = make();
+  ASSERT_TRUE(fq->set_qparams(0.25).ok());
+  EXPECT_EQ(fq->extra_repr(),
+            "fake_quant_enabled=true, observer_enabled=false, quant_min=-128, quant_max=127, "
+            "dtype=qint8, scale=0.25");
+}
+
+TEST(QConfigTest, Defaults) {
+  const auto calib = get_default_calib_qconfig();
+  ASSERT_TRUE(calib.ok()) << calib.status();
+  EXPECT_EQ(calib->activation->options().observer, "MseObserver");
+  const auto qat = get_default_qat_qconfig();
+  EXPECT_EQ(qat->activation->options().observer, "MovingAverageMinMaxObserver");
+  EXPECT_EQ(qat->activation->options().observer_kwargs.averaging_constant, 0.01);
+  EXPECT_EQ(qat->weight->options().observer_kwargs.averaging_constant, 1.0);
+  EXPECT_FALSE(get_default_qat_out_qconfig()->activation.has_value());
+  EXPECT_EQ(get_default_calib_qconfig("int8").status().code(), absl::StatusCode::kInvalidArgument);
+  QatQConfigOptions lsq;
+  lsq.activation_fake_quant = "lsq";
+  EXPECT_EQ(get_default_qat_qconfig(lsq).status().code(), absl::StatusCode::kUnimplemented);
+}
+
+}  // namespace
+}  // namespace fxq
