@@ -1,0 +1,80 @@
+// export_to_onnx: a float graph becomes a float ONNX model; a QuantizedGraph becomes a QDQ model:
+// QuantizeLinear and DequantizeLinear around every integer value. Names stay: value "<node>" is the
+// float value of our node, "<node>_q" its integers, initializers have the modules' paths.
+// The model is not changed. A file appears only when it is complete.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "fxq/graph/graph_module.h"
+#include "fxq/quant/quantized_graph.h"
+
+namespace fxq {
+
+enum class TrainingMode { kEval, kPreserve, kTraining };
+
+// What becomes of an op that ONNX lacks: kOnnx refuses and lists all of them; kOnnxFallthrough
+// writes a node of domain "aten" with the op's name; the ATEN forms write org.pytorch.aten's ATen
+// nodes, for every ATen op or for those alone that ONNX lacks.
+enum class OperatorExportTypes { kOnnx, kOnnxFallthrough, kOnnxAten, kOnnxAtenFallback };
+
+// Input or output name -> axis -> symbol: {"x": {0: "N"}}.
+using DynamicAxes = std::map<std::string, std::map<int64_t, std::string>>;
+
+struct ExportOptions {
+  bool export_params = true;  // false: parameters become inputs
+  bool verbose = false;       // print the model's nodes to stdout; add doc_strings to them
+  TrainingMode training = TrainingMode::kEval;
+  std::vector<std::string> input_names;   // in order; missing ones keep ours
+  std::vector<std::string> output_names;  // in order, lists and dicts flattened
+  OperatorExportTypes operator_export_type = OperatorExportTypes::kOnnxFallthrough;
+  int opset_version = 11;  // 9 to 17; QDQ models with weights per channel need 13
+  bool do_constant_folding = true;
+  bool strip_doc_string = true;  // false: doc_string tells the source line
+  DynamicAxes dynamic_axes;
+  std::optional<bool> keep_initializers_as_inputs;
+  std::map<std::string, int> custom_opsets;  // domain -> version; 1 if a used one is missing
+  bool enable_onnx_checker = false;          // onnx's checker and strict shape inference
+  // Domain of QuantizeLinear and DequantizeLinear on 16-bit integers, which ONNX knows from opset
+  // 21 on ("com.microsoft": ONNX Runtime's own). Empty: int16 is refused.
+  std::string int16_domain;
+};
+
+struct ExportSummary {
+  struct Value {
+    std::string name;
+    std::string type;  // "f32[N,3,224,224]"
+  };
+  std::vector<Value> inputs, outputs;
+  int opset_version = 0;
+  bool is_quantized = false;
+  std::map<std::string, int> operators;  // "Conv" -> 20; other domains "aten.special_i0e"
+  size_t initializer_bytes = 0;
+  size_t file_bytes = 0;
+  // Ops that were written as they are, with reason codes: "%y (aten::special_i0e): no-onnx-op".
+  std::vector<std::string> fallthrough;
+};
+
+// `args` are example inputs, one per placeholder: they give shapes and dtypes. Empty: the types of
+// the graph's placeholders are used, whose unknown dims and symbols become dynamic axes.
+// InvalidArgument: names, shapes, opset. Unimplemented: lists all nodes that cannot be exported.
+absl::StatusOr<ExportSummary> export_to_onnx(const GraphModule& model,
+                                             const std::vector<c10::IValue>& args,
+                                             const std::string& path,
+                                             const ExportOptions& options = {});
+absl::StatusOr<ExportSummary> export_to_onnx(const QuantizedGraph& model,
+                                             const std::vector<c10::IValue>& args,
+                                             const std::string& path,
+                                             const ExportOptions& options = {});
+
+// dynamic_axes with axis 0 of every tensor input as "N". Runs the model on `args` with two batch
+// sizes; empty if it does not run with the second: something bakes the batch size in.
+DynamicAxes dynamic_batch_axes(const GraphModule& model, const std::vector<c10::IValue>& args);
+
+}  // namespace fxq
