@@ -52,9 +52,8 @@ c10::optional<c10::IValue> ScriptReader::decide(const JitNode* node, const Value
   if (!can_run) return c10::nullopt;
   auto seen = options_.example->value_of(value->node);
   TORCH_CHECK(seen.ok(), "the example inputs don't run: ", std::string(seen.status().message()));
-  guard(fmt::format("{}: %{} is {}, as for the example inputs", frame().site.source,
-                    value->node->name(), shown(*seen)));
-  (void)node;
+  guard(fmt::format("{}: %{} is {}, as for the example inputs", line_of(node), value->node->name(),
+                    shown(*seen)));
   return *std::move(seen);
 }
 
@@ -72,7 +71,7 @@ bool ScriptReader::guard_raise(const JitNode* node) {
   if ((first == nullptr) == (second == nullptr)) return false;
   std::string text = raised_text(first ? first : second);
   if (text.empty()) text = "an exception";
-  guard(fmt::format("{}: must not raise: {}", source_of(node), text));
+  guard(fmt::format("{}: must not raise: {}", line_of(node), text));
   take_branch(node, first == nullptr);
   return true;
 }

@@ -85,6 +85,11 @@ class LeafReader {
     if (arg->is(Value::Kind::kConstant)) return make_constant(arg->constant, arg->type);
     if (arg->is(Value::Kind::kNumber)) return nullptr;
     if (arg->is(Value::Kind::kNode)) {
+      // Traces hand tied weights from one module to the other as arguments.
+      if (arg->node->is(NodeKind::kGetAttr)) {
+        const std::string& path = arg->node->target();
+        return reader_.emitter().attribute("caller." + path, caller_.tensor(path));
+      }
       ValuePtr mirrored = reader_.emitter().placeholder("input", arg->type);
       if (const auto rank = rank_of(caller_, arg->node)) {
         mirrored->node->type.dims.emplace(static_cast<size_t>(*rank));

@@ -2,6 +2,7 @@
 // %w = prim::GetAttr[name="weight"](%conv)    ->  get_attr "conv.weight", once
 // prim::CallMethod, prim::CallFunction        ->  a leaf, or the code read in place
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/csrc/jit/api/function_impl.h>
 
 #include "fxq/tracer/script_reader.h"
@@ -14,6 +15,12 @@ std::string joined(const std::string& path, const std::string& name) {
 }
 
 const void* identity(const ValuePtr& object) { return object->constant.toObject().get(); }
+
+// Where and what a tensor is, as text: two with the same are one tensor.
+std::string memory_of(const at::Tensor& tensor) {
+  return fmt::format("{} {} [{}] [{}]", tensor.data_ptr(), c10::toString(tensor.scalar_type()),
+                     fmt::join(tensor.sizes(), ","), fmt::join(tensor.strides(), ","));
+}
 
 bool is_library(const std::string& name) { return name.rfind("torch.", 0) == 0; }
 
@@ -45,7 +52,22 @@ ValuePtr ScriptReader::run_method(const ValuePtr& module, const std::string& met
                    is_library(owner.class_name));
 }
 
-// Tensors, also those inside lists, are known by path; tensors that share their memory are one.
+void ScriptReader::note_tensors(const torch::jit::Module& root) {
+  const auto note = [this](const std::string& path, const at::Tensor& tensor) {
+    if (tensor.defined() && tensor.numel() > 0) tensor_paths_.emplace(memory_of(tensor), path);
+  };
+  for (const auto& entry : root.named_parameters()) note(entry.name, entry.value);
+  for (const auto& entry : root.named_buffers()) note(entry.name, entry.value);
+}
+
+std::string ScriptReader::tensor_path(const at::Tensor& tensor,
+                                      const std::string& otherwise) const {
+  const bool known = tensor.defined() && tensor.numel() > 0;
+  const auto found = known ? tensor_paths_.find(memory_of(tensor)) : tensor_paths_.end();
+  return found == tensor_paths_.end() ? otherwise : found->second;
+}
+
+// Tensors are known by path; those in lists (an LSTM's flat weights) by the parameter's own.
 ValuePtr ScriptReader::attribute_value(const c10::IValue& value, const c10::TypePtr& type,
                                        const std::string& path) {
   if (value.isModule()) return module_value(value.toModule(), path);
@@ -66,8 +88,10 @@ ValuePtr ScriptReader::attribute_value(const c10::IValue& value, const c10::Type
   ValuePtr known = from_ivalue(value, type);
   if (value.isList()) {
     for (size_t i = 0; i < known->items.size(); ++i) {
-      known->items[i] = attribute_value(value.toListRef()[i], value.toListRef()[i].type(),
-                                        joined(path, std::to_string(i)));
+      const c10::IValue& item = value.toListRef()[i];
+      std::string item_path = joined(path, std::to_string(i));
+      if (item.isTensor()) item_path = tensor_path(item.toTensor(), item_path);
+      known->items[i] = attribute_value(item, item.type(), item_path);
     }
   }
   return known;

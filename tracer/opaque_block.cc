@@ -178,7 +178,6 @@ ValuePtr ScriptReader::call_opaque_graph(std::shared_ptr<torch::jit::Graph> grap
 
 ValuePtr ScriptReader::finish_opaque(BlockBuilder& builder, const std::string& name,
                                      const JitNode* node) {
-  const std::string source = source_of(node).empty() ? frame().site.source : source_of(node);
   std::string why;
   if (!builder.lift_modules(&why)) {
     problem(node,
@@ -186,7 +185,7 @@ ValuePtr ScriptReader::finish_opaque(BlockBuilder& builder, const std::string& n
     return nullptr;
   }
   ++opaque_blocks_;
-  auto module = std::make_shared<OpaqueModule>(builder.graph(), source);
+  auto module = std::make_shared<OpaqueModule>(builder.graph(), line_of(node));
   module->eval();
   const std::string path = gm_.unique_path("opaque_" + name);
   gm_.set_module(path, std::move(module));

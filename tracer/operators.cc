@@ -74,6 +74,14 @@ bool is_sizes(const ValuePtr& value) {
   return value->is(Value::Kind::kNode) && value->node->op() == OpId::kSizes;
 }
 
+// x[:]: a view of everything is the tensor itself.
+bool is_whole(const torch::jit::Node* node, const std::vector<ValuePtr>& args) {
+  if (node->input(0)->type()->kind() != c10::TypeKind::TensorType) return false;
+  const bool from_start = args[2]->is_none() || constant_int(*args[2]) == 0;
+  const bool to_end = args[3]->is_none() || constant_int(*args[3]) == INT64_MAX;
+  return from_start && to_end && constant_int(*args[4]) == 1;
+}
+
 // An integer in a 0-dim tensor: traced arithmetic on sizes.
 ValuePtr integer_in(const ValuePtr& value) {
   if (value->is(Value::Kind::kNumber)) return value->items[0];
@@ -127,6 +135,10 @@ bool ScriptReader::fold_identity(const JitNode* node, const std::vector<ValuePtr
     const auto right = known_none(args[1]);
     if (!left || !right || (!*left && !*right)) return false;
     bind(node->output(), make_constant((*left == *right) == (kind == aten::__is__)));
+    return true;
+  }
+  if (kind == aten::slice && is_whole(node, args)) {
+    bind(node->output(), args[0]);
     return true;
   }
   if (kind == prim::isinstance) {

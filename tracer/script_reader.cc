@@ -40,6 +40,7 @@ ScriptReader::ScriptReader(GraphModule& gm, const torch::jit::Module& root, Read
   for (const auto& entry : root.named_modules()) {
     module_paths_.emplace(entry.value._ivalue().get(), entry.name);
   }
+  note_tensors(root);
   root_ = module_value(root, "");
 }
 
@@ -48,6 +49,7 @@ ValuePtr ScriptReader::run_graph(const torch::jit::Graph& graph, const std::vect
   Frame next;
   next.library = library && !frames_.empty();
   next.site = next.library ? frame().site : Site{"", owner};
+  next.call_source = next.site.source;
   frames_.push_back(std::move(next));
   for (size_t i = 0; i < graph.inputs().size(); ++i) {
     bind(graph.inputs()[i], i < args.size() ? args[i] : make_constant(c10::IValue()));
@@ -77,14 +79,22 @@ std::vector<ValuePtr> ScriptReader::inputs(const JitNode* node) {
 }
 
 std::string ScriptReader::source_of(const JitNode* node) const {
-  const auto location = node->sourceRange().file_line_col();
+  // A loaded file's own ranges point into its archive; what they came from is the Python line.
+  const auto range = node->sourceRange().findSourceRangeThatGenerated();
+  const auto location = range ? range->file_line_col() : node->sourceRange().file_line_col();
   if (!location || std::get<0>(*location).empty()) return "";
   return fmt::format("{}:{}", file_name(std::get<0>(*location)), std::get<1>(*location));
 }
 
+// The user's own line also while torch's code is read.
+std::string ScriptReader::line_of(const JitNode* node) const {
+  const Frame& here = frames_.back();
+  const std::string own = here.library && !here.call_source.empty() ? "" : source_of(node);
+  return own.empty() ? here.site.source : own;
+}
+
 void ScriptReader::problem(const JitNode* node, const std::string& what) {
-  std::string where = frame().library ? frame().site.source : source_of(node);
-  if (where.empty()) where = frame().site.source;
+  const std::string where = line_of(node);
   const Owner& owner = frame().site.owner;
   std::string text = where.empty() ? what : fmt::format("{}: {}", where, what);
   if (!owner.path.empty()) text += fmt::format(" (in {}, a {})", owner.path, owner.class_name);
@@ -101,10 +111,7 @@ void ScriptReader::poison_outputs(const JitNode* node) {
 void ScriptReader::step(const JitNode* node) {
   Frame& here = frame();
   here.current = node;
-  if (!here.library) {
-    const std::string source = source_of(node);
-    if (!source.empty()) here.site.source = source;
-  }
+  if (!here.library || here.call_source.empty()) here.site.source = source_of(node);
   emitter_.site = here.site;
   const bool branches = node->kind() == torch::jit::prim::If ||
                         node->kind() == torch::jit::prim::Loop ||

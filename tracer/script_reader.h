@@ -58,8 +58,9 @@ class ScriptReader {
   struct Frame {
     std::unordered_map<const JitValue*, ValuePtr> values;
     const JitNode* current = nullptr;
-    Site site;             // stamped on the nodes it emits
-    bool library = false;  // code of torch itself: nodes carry the caller's source line
+    Site site;                // stamped on the nodes it emits
+    bool library = false;     // code of torch itself: nodes carry the caller's source line
+    std::string call_source;  // the caller's line, if it is known
   };
 
   // -- walking (script_reader.cc)
@@ -75,6 +76,7 @@ class ScriptReader {
   void problem(const JitNode* node, const std::string& what);
   void poison_outputs(const JitNode* node);
   std::string source_of(const JitNode* node) const;
+  std::string line_of(const JitNode* node) const;
   bool used_later(const Value& value) const;
 
   // -- operators (operators.cc)
@@ -94,6 +96,8 @@ class ScriptReader {
   void unpack(const JitNode* node);
 
   // -- modules and functions (modules.cc)
+  void note_tensors(const torch::jit::Module& root);
+  std::string tensor_path(const at::Tensor& tensor, const std::string& otherwise) const;
   void get_attribute(const JitNode* node);
   void set_attribute(const JitNode* node);
   ValuePtr attribute(const ValuePtr& object, const std::string& name);
@@ -138,7 +142,7 @@ class ScriptReader {
   std::unordered_map<const void*, std::string> module_paths_;  // by module object
   std::unordered_map<const void*, ValuePtr> modules_;
   std::map<std::pair<const void*, std::string>, ValuePtr> attributes_;
-  std::map<std::pair<const void*, std::string>, ValuePtr> tensors_;
+  std::unordered_map<std::string, std::string> tensor_paths_;  // by memory
   std::vector<std::string> problems_;
   std::vector<std::string> guards_;
   std::set<std::string> guarded_;

@@ -1,0 +1,176 @@
+// Branches and loops that depend on data, guards, wrapped code, examples, and what errors say.
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include "fxq/graph/leaf_module.h"
+#include "fxq/tracer/shape_prop.h"
+#include "script_source.h"
+
+namespace fxq {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(Control, BranchOnDataIsOneNode) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    if bool(x.mean() > 0):
+        y = x * self.c.sum()
+    else:
+        y = x - 1.0
+    return y.relu()
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_THAT(gm->module_paths(), ElementsAre("opaque_if"));
+  EXPECT_THAT(gm->tensor_paths(), ElementsAre("c"));
+  expect_equal_results(module, *gm, {at::ones({2, 3})});
+  expect_equal_results(module, *gm, {-at::ones({2, 3})});
+}
+
+TEST(Control, LoopOnDataGoesOnWhereUnrollingStopped) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    i = 0
+    go = True
+    while go:
+        x = x * 0.5 + i
+        i += 1
+        go = bool(x.max() > 4.0) and i < 6
+    return x
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  for (double scale : {1.0, 30.0, 300.0}) {
+    expect_equal_results(module, *gm, {at::full({2, 3}, scale)});
+  }
+}
+
+TEST(Control, LoopOverASizeWithoutAndWithAnExample) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    y = torch.zeros_like(x[0])
+    for i in range(x.size(0)):
+        y = y + x[i] * i
+    return y
+)");
+  auto any = trace(module);
+  ASSERT_TRUE(any.ok()) << any.status();
+  expect_equal_results(module, *any, {at::randn({3, 4})});
+  expect_equal_results(module, *any, {at::randn({5, 4})});
+  TraceOptions options;
+  options.example_inputs = {at::randn({3, 4})};
+  auto three = trace(module, options);
+  ASSERT_TRUE(three.ok()) << three.status();
+  EXPECT_TRUE(three->module_paths().empty());
+  EXPECT_FALSE(three->guards.empty());
+  EXPECT_EQ(three->graph().output_node()->args()[0].node()->type.to_string(), "f32[4]");
+  expect_equal_results(module, *three, {at::randn({3, 4})});
+}
+
+TEST(Control, BranchesThatOnlyRaiseAreGuards) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    if x.dim() != 2:
+        raise RuntimeError("rows and columns, please")
+    assert x.size(0) > 0, "empty"
+    return x + 1
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_THAT(gm->guards, ElementsAre(HasSubstr("rows and columns, please"), HasSubstr("empty")));
+  EXPECT_EQ(gm->graph().size(), 3u);
+}
+
+TEST(Control, TheExampleIsNotChanged) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    self.count.add_(1)
+    x.mul_(2.0)
+    if x.size(0) > 1:
+        x = x + 1
+    return x
+)");
+  TraceOptions options;
+  const at::Tensor x = at::ones({2, 2});
+  options.example_inputs = {x};
+  auto gm = trace(module, options);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_TRUE(at::equal(x, at::ones({2, 2})));
+  EXPECT_EQ(module.attr("count").toTensor().item<int64_t>(), 0);
+}
+
+TEST(Control, TrainingModeIsTheModulesUnlessSaid) {
+  auto module = script_module(R"(
+def forward(self, x):
+    if self.training:
+        x = x * 2.0
+    return torch.dropout(x, 0.5, self.training)
+)");
+  EXPECT_THAT(traced_text(module), Not(HasSubstr("mul")));
+  TraceOptions options;
+  options.mode = TraceOptions::Mode::kTrain;
+  auto gm = trace(module, options);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_TRUE(gm->is_training());
+  EXPECT_TRUE(gm->graph().find("dropout")->follows_mode);
+  EXPECT_NE(gm->graph().find("mul"), nullptr);
+}
+
+TEST(Wrap, KeepsAMethodWhole) {
+  const auto module = script_module(R"(
+def refine(self, x):
+    return x * self.c.sum() + 1
+
+def forward(self, x):
+    return self.refine(x).relu()
+)");
+  WrapRegistry registry;
+  registry.wrap("Net.refine");
+  TraceOptions options;
+  options.wraps = &registry;
+  auto gm = trace(module, options);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_EQ(gm->module_paths().size(), 1u);
+  expect_equal_results(module, *gm, {at::randn({2, 3})});
+}
+
+TEST(Errors, AllPlacesAtOnceWithAdvice) {
+  auto module = script_module(R"(
+def forward(self, x):
+    self.training = False
+    if x.dim() > 100:
+        self.training = True
+    raise RuntimeError("never works")
+    return x
+)");
+  auto gm = trace(module);
+  ASSERT_FALSE(gm.ok());
+  EXPECT_EQ(gm.status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(gm.status().message()), HasSubstr("training"));
+  EXPECT_THAT(std::string(gm.status().message()), HasSubstr("never works"));
+  EXPECT_THAT(std::string(gm.status().message()), HasSubstr("wrap"));
+}
+
+TEST(Errors, UnknownMethodAndWrongExamples) {
+  const auto module = script_module("def forward(self, x):\n    return x\n");
+  TraceOptions options;
+  options.method = "forwrd";
+  EXPECT_THAT(std::string(trace(module, options).status().message()), HasSubstr("forward"));
+  options.method = "forward";
+  options.example_inputs = {at::ones({1}), at::ones({1})};
+  EXPECT_EQ(trace(module, options).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Errors, ShapesThatDoNotFitNameTheNode) {
+  const auto module = script_module("def forward(self, x):\n    return torch.mm(x, self.m)\n");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  const absl::Status status = propagate_shapes(*gm, {at::ones({2, 2})});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("%mm"));
+}
+
+}  // namespace
+}  // namespace fxq
