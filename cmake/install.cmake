@@ -1,4 +1,4 @@
-# cmake --install: the libraries, all headers under include/fxq, the tool, and find_package(fxq), which
+# cmake --install: the libraries, all headers under include/fxq, and find_package(fxq), which
 # looks for the same dependencies as the build does and gives fxq::fxq and one target per layer.
 include(CMakePackageConfigHelpers)
 
@@ -11,9 +11,6 @@ foreach(folder base graph tracer passes quant runtime export data)
   install(DIRECTORY ${CMAKE_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fxq
           FILES_MATCHING PATTERN "*.h" PATTERN "*.def")
 endforeach()
-if(TARGET fxq)
-  install(TARGETS fxq RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-endif()
 
 configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/fxqConfig.cmake.in ${CMAKE_BINARY_DIR}/fxqConfig.cmake
                               INSTALL_DESTINATION ${fxq_cmake_dir})

@@ -23,7 +23,8 @@ demo_digits() {
   fxq quantize "$float" --calib "$digits/calib_images.npy" -o "$int8"
   fxq eval "$float" "${data[@]}" | tee "$out/float_top1.txt"
   fxq eval "$int8" "${data[@]}" | tee "$out/int8_top1.txt"
-  fxq run "$int8" --input "$digits/test_images.npy" --output "$out/digits_logits.npy"
+  fxq run "$int8" --input "$digits/images" --config "$digits/preprocess.json" \
+    --output "$out/digits_logits.npy"
   fxq export "$int8" --opset 13 -o "$out/digits.onnx"
   fxq bench "$int8" --compare float --threads 1 --batch 1 | tee "$out/digits_bench.txt"
 }
@@ -48,16 +49,26 @@ demo_resnet18() {
   fxq bench "$int8" --compare float --threads 1 --batch 1 | tee "$out/resnet18_bench.txt"
 }
 
+last_line() { tail -n 1 "$1"; }
+speed() { grep -m 1 'as fast' "$1" || echo "not measured"; }
+
 summary() {
-  title "results"
-  printf 'float top-1   %s\n' "$(tail -n 1 "$out/float_top1.txt")"
-  printf 'int8 top-1    %s\n' "$(tail -n 1 "$out/int8_top1.txt")"
-  printf 'ONNX          %s\n' "${out#"$root/"}/digits.onnx"
-  printf 'picture       %s\n' "${out#"$root/"}/digits.svg"
-  printf 'speed         %s\n' "${out#"$root/"}/*_bench.txt, and above"
+  title "results (in build/demo)"
+  printf '%-22s %s\n' \
+    "digits, float" "$(last_line "$out/float_top1.txt")" \
+    "digits, int8" "$(last_line "$out/int8_top1.txt")" \
+    "digits, speed" "$(speed "$out/digits_bench.txt")" \
+    "digits, ONNX" build/demo/digits.onnx \
+    "digits, picture" build/demo/digits.svg
+  if [ -f "$out/resnet18_bench.txt" ]; then
+    printf '%-22s %s\n' \
+      "resnet18, speed" "$(speed "$out/resnet18_bench.txt")" \
+      "resnet18, ONNX" build/demo/resnet18.onnx
+  fi
 }
 
 "$root/scripts/build.sh" release fxq
+rm -rf "$out"
 mkdir -p "$out"
 demo_digits
 demo_resnet18
