@@ -26,7 +26,8 @@ template <Form form>
 absl::StatusOr<std::unique_ptr<BoundStep>> bind(const Step& step, Descs inputs, Descs,
                                                 BindContext& context) {
   FXQ_ASSIGN_OR_RETURN(const ConvProblem problem, read(form, step, inputs));
-  absl::StatusOr<std::unique_ptr<BoundStep>> bound = conv::bind_onednn(problem, context);
+  absl::StatusOr<std::unique_ptr<BoundStep>> bound = conv::bind_depthwise(problem, context);
+  if (absl::IsUnimplemented(bound.status())) bound = conv::bind_onednn(problem, context);
   if (absl::IsUnimplemented(bound.status())) bound = conv::bind_plain(problem, context);
   if (!bound.ok() || !(problem.transpose_input || problem.transpose_output)) return bound;
   return conv::with_transposed_rows(problem, *std::move(bound), context);

@@ -1,4 +1,4 @@
-// The two ways to run a ConvProblem; both give the integers of conv_epilogue.h.
+// The three ways to run a ConvProblem; all give the integers of conv_epilogue.h.
 #pragma once
 
 #include <memory>
@@ -8,6 +8,11 @@
 #include "fxq/runtime/kernels/conv_problem.h"
 
 namespace fxq::conv {
+
+// Our own kernel for depthwise layers of 8 bits without a residual, on AVX512-VNNI; else
+// Unimplemented.
+absl::StatusOr<std::unique_ptr<BoundStep>> bind_depthwise(const ConvProblem& problem,
+                                                          BindContext& context);
 
 // oneDNN for 8-bit sources and weights: fused where that is exact, else 32-bit sums of as many
 // weight parts as exactness needs, with an epilogue of our own. Unimplemented where oneDNN has no

@@ -54,6 +54,10 @@ std::vector<ConvCase> convolutions() {
           conv({1, 10, 9, 9}, {10, 1, 5, 5}, {}, {2, 2}, 10),
           conv({3, 33, 8, 8}, {33, 1, 3, 3}, {2, 2}, {1, 1}, 33),
           conv({1, 64, 20, 20}, {64, 1, 3, 3}, {}, {1, 1}, 64),
+          conv({2, 192, 5, 70}, {192, 1, 3, 3}, {}, {1, 1}, 192),
+          conv({1, 130, 9, 9}, {130, 1, 5, 5}, {}, {2, 2}, 130),
+          conv({1, 128, 9, 9}, {128, 1, 7, 7}, {2, 2}, {3, 3}, 128),
+          conv({1, 64, 9, 9}, {64, 1, 3, 5}, {2, 1}, {0, 1, 2, 3}, 64, {2, 1}),
           conv({1, 64, 10, 10}, {64, 8, 3, 3}, {}, {1, 1}, 8),
           conv({2, 12, 12, 12}, {24, 3, 3, 3}, {}, {1, 1}, 4),
           conv({1, 6, 8, 8}, {12, 1, 3, 3}, {}, {1, 1}, 6),
@@ -307,7 +311,7 @@ ConvCase random_case(uint32_t seed) {
   const auto pick = [&](std::vector<int64_t> from) { return from[random() % from.size()]; };
   const auto below = [&](int64_t n) { return static_cast<int64_t>(random() % n); };
   ConvCase c;
-  const int64_t groups = pick({1, 1, 1, 2, 3, 8, 16, 32});
+  const int64_t groups = pick({1, 1, 1, 2, 3, 8, 16, 32, 64, 100, 190});
   const int64_t in = random() % 3 == 0 ? 1 : pick({1, 2, 3, 4, 5, 8, 13, 16, 28, 33, 64});
   const int64_t out = random() % 3 == 0 ? 1 : pick({1, 2, 3, 4, 7, 8, 10, 16, 31, 48, 64});
   const bool is_transposed = random() % 6 == 0;
