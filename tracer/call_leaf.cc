@@ -33,8 +33,8 @@ bool ScriptReader::is_wrapped(const ValuePtr& module, const std::string& method)
 }
 
 bool ScriptReader::is_leaf(const ValuePtr& module, const std::string& method) const {
-  if (module.get() == root_.get()) return false;
   if (is_wrapped(module, method)) return true;
+  if (module.get() == root_.get()) return false;
   return starts_with(method, "forward") && is_library_leaf(owner_of(module).class_name);
 }
 

@@ -161,13 +161,14 @@ def forward(self, x):
     y = x + 1
     z = torch.dropout(y, 0.5, False)
     z.relu_()
-    return y
+    return y + z
 )",
      R"(graph (%x) {
   %add = add_scalar(%x, 1)
   %dropout = dropout(%add, 0.5, false)
   %relu_ = aten::relu_(%dropout)
-  return %add
+  %add_1 = add(%add, %relu_)
+  return %add_1
 })"},
 };
 
@@ -179,8 +180,8 @@ def forward(self, x):
      R"(graph (%x) {
   %w = get_attr @w
   %b = get_attr @b
-  %_convolution = conv2d(%x, %w, %b, [2, 2], [1, 1])
-  return %_convolution
+  %conv2d = conv2d(%x, %w, %b, [2,2], [1,1])
+  return %conv2d
 })"},
     {"ConvolutionTransposed", R"(
 def forward(self, x):
@@ -189,8 +190,8 @@ def forward(self, x):
      R"(graph (%x) {
   %w = get_attr @w
   %transpose = transpose(%w, 0, 1)
-  %_convolution = conv_transpose2d(%x, %transpose, none, [2, 2], [1, 1], [1, 1])
-  return %_convolution
+  %conv_transpose2d = conv_transpose2d(%x, %transpose, none, [2,2], [1,1], [1,1])
+  return %conv_transpose2d
 })"},
     {"SamePadding", R"(
 def forward(self, x):
@@ -198,7 +199,7 @@ def forward(self, x):
 )",
      R"(graph (%x) {
   %w = get_attr @w
-  %conv2d = conv2d(%x, %w, none, [1, 1], [1, 1])
+  %conv2d = conv2d(%x, %w, none, [1,1], [1,1])
   return %conv2d
 })"},
     {"Activations", R"(
@@ -207,10 +208,10 @@ def forward(self, x):
     return torch.hardtanh(y, -1.0, 2.0)
 )",
      R"(graph (%x) {
-  %hardtanh = relu6(%x)
-  %clamp = relu6(%hardtanh)
-  %hardtanh_1 = hardtanh(%clamp, -1.0, 2.0)
-  return %hardtanh_1
+  %relu6 = relu6(%x)
+  %relu6_1 = relu6(%relu6)
+  %hardtanh = hardtanh(%relu6_1, -1.0, 2.0)
+  return %hardtanh
 })"},
     {"Addmm",
      R"(
@@ -220,9 +221,9 @@ def forward(self, x):
      R"(graph (%x) {
   %c = get_attr @c
   %m = get_attr @m
-  %addmm = linear(%x, %m, %c)
-  %matmul = linear(%x, %m)
-  %add = add(%addmm, %matmul)
+  %linear = linear(%x, %m, %c)
+  %linear_1 = linear(%x, %m)
+  %add = add(%linear, %linear_1)
   return %add
 })",
      {4, 3}},
@@ -231,9 +232,9 @@ def forward(self, x):
     return torch.pad(torch.pad(x, [1, 2]), [1, 1, 0, 0], "reflect")
 )",
      R"(graph (%x) {
-  %pad = pad(%x, [1, 2])
-  %pad_1 = aten::pad(%pad, [1, 1, 0, 0], "reflect")
-  return %pad_1
+  %constant_pad_nd = pad(%x, [1,2])
+  %pad = aten::pad(%constant_pad_nd, [1,1,0,0], "reflect")
+  return %pad
 })"},
 };
 
