@@ -84,12 +84,12 @@ Faults check_arguments(const Node& node, const std::vector<const c10::Argument*>
   for (const auto& [key, value] : node.kwargs()) {
     if (is_epilogue(key)) continue;
     const c10::Argument* match = nullptr;
-    std::vector<std::string> names;
     for (const c10::Argument* argument : declared) {
-      names.push_back(argument->name());
       if (argument->name() == key) match = argument;
     }
     if (!match) {
+      std::vector<std::string> names;
+      for (const c10::Argument* argument : declared) names.push_back(argument->name());
       faults.push_back(
           fmt::format("{} has no argument '{}': {}", callee, key, did_you_mean(key, names)));
     } else if (!filled.insert(key).second) {

@@ -20,7 +20,7 @@ class Declarations {
 
   absl::Status read(GraphModule& gm);
   // True for every module and tensor that the text names, faulty or not.
-  bool declares(const std::string& path) const { return paths_.count(path) != 0; }
+  const std::set<std::string>& paths() const { return paths_; }
 
  private:
   enum class Mode : uint8_t { kOfGraph, kTrain, kEval };
@@ -39,7 +39,7 @@ class Declarations {
   absl::Status read_entry(Module& module);
   absl::Status read_annotation(Module& module);
   absl::Status read_state();
-  void claim(const Token& path);
+  bool claim(const Token& path);  // false, and reported, if the path is taken
 
   void build(GraphModule& gm);
   absl::StatusOr<std::shared_ptr<LeafModule>> make(const ModuleSpec& spec);

@@ -54,6 +54,7 @@ class GraphReader {
   absl::StatusOr<Argument> lookup(const Token& name);
   void define(const Token& name, Node* node);
   void apply(const Facts& facts, Node* node);
+  void report_undeclared(const Token& path, std::string_view what);
   void report(const Token& at, const std::vector<std::string>& faults);
 
   Lexer& lexer_;

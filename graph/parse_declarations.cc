@@ -50,17 +50,17 @@ absl::Status Declarations::read_setting(GraphModule& gm) {
   return absl::OkStatus();
 }
 
-void Declarations::claim(const Token& path) {
-  if (!paths_.insert(path.text).second) {
-    problems_.add(Lexer::at(path, "a second module or tensor " + path.describe()));
-  }
+bool Declarations::claim(const Token& path) {
+  if (paths_.insert(path.text).second) return true;
+  problems_.add(Lexer::at(path, "a second module or tensor " + path.describe()));
+  return false;
 }
 
 absl::Status Declarations::read_tensor(bool trains) {
   FXQ_ASSIGN_OR_RETURN(const Token path, lexer_.expect(Tok::kPath, "the path of a tensor (@path)"));
   FXQ_RETURN_IF_ERROR(lexer_.expect(":", "after the path of a tensor"));
   FXQ_ASSIGN_OR_RETURN(const Type type, read_type(lexer_));
-  claim(path);
+  if (!claim(path)) return absl::OkStatus();
   slots_.declare(path, path.text, type);
   tensors_.emplace_back(path.text, trains);
   return absl::OkStatus();
@@ -69,7 +69,7 @@ absl::Status Declarations::read_tensor(bool trains) {
 absl::Status Declarations::read_module() {
   Module module;
   FXQ_ASSIGN_OR_RETURN(module.at, lexer_.expect(Tok::kPath, "the path of a module (@path)"));
-  claim(module.at);
+  const bool is_new = claim(module.at);
   module.spec.path = module.at.text;
   FXQ_RETURN_IF_ERROR(lexer_.expect("=", "after the path of a module"));
   FXQ_ASSIGN_OR_RETURN(const Token kind, lexer_.expect(Tok::kName, "the kind of the module"));
@@ -81,7 +81,7 @@ absl::Status Declarations::read_module() {
   }
   FXQ_RETURN_IF_ERROR(lexer_.expect(")", "after the module's tensors and attributes"));
   if (lexer_.peek().is("{")) FXQ_RETURN_IF_ERROR(read_annotation(module));
-  modules_.push_back(std::move(module));
+  if (is_new) modules_.push_back(std::move(module));
   return absl::OkStatus();
 }
 

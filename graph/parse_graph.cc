@@ -83,10 +83,7 @@ absl::StatusOr<Node*> GraphReader::read_value(const Token& name) {
 absl::StatusOr<Node*> GraphReader::read_get_attr(const Token& name) {
   FXQ_ASSIGN_OR_RETURN(const Token path, lexer_.expect(Tok::kPath, "the path of a tensor (@path)"));
   if (!gm_.tensor(path.text).defined()) {
-    if (!declarations_.declares(path.text)) {
-      problems_.add(Lexer::at(path, fmt::format("no tensor {} is declared: {}", path.describe(),
-                                                did_you_mean(path.text, gm_.tensor_paths()))));
-    }
+    report_undeclared(path, "tensor");
     return nullptr;
   }
   return faulty_ ? nullptr : gm_.graph().get_attr(path.text, name.text);
@@ -107,10 +104,7 @@ absl::StatusOr<Node*> GraphReader::read_module_call(const Token& name, const Tok
   FXQ_ASSIGN_OR_RETURN(Call call, read_call());
   const auto module = gm_.module(path.text);
   if (!module) {
-    if (!declarations_.declares(path.text)) {
-      problems_.add(Lexer::at(path, fmt::format("no module {} is declared: {}", path.describe(),
-                                                did_you_mean(path.text, gm_.module_paths()))));
-    }
+    report_undeclared(path, "module");
     return nullptr;
   }
   if (module->kind() != op.text) {
@@ -208,6 +202,19 @@ void GraphReader::define(const Token& name, Node* node) {
     }
   }
   nodes_.emplace(name.text, node);
+}
+
+// A path that is declared, but faulty, was reported already.
+void GraphReader::report_undeclared(const Token& path, std::string_view what) {
+  const auto& paths = declarations_.paths();
+  if (paths.count(path.text) != 0) {
+    const bool is_other = gm_.module(path.text) || gm_.tensor(path.text).defined();
+    if (is_other) problems_.add(Lexer::at(path, fmt::format("{} is no {}", path.describe(), what)));
+    return;
+  }
+  const std::vector<std::string> known(paths.begin(), paths.end());
+  problems_.add(Lexer::at(path, fmt::format("no {} {} is declared: {}", what, path.describe(),
+                                            did_you_mean(path.text, known))));
 }
 
 void GraphReader::report(const Token& at, const std::vector<std::string>& faults) {

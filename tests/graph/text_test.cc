@@ -37,9 +37,9 @@ graph (%x: f32[N,3,224,224]) {
 }
 
 TEST(TextTest, EveryArgument) {
-  expect_round_trip(R"(parameter @pos_embed : f32[1,197,768]
-buffer @mask : bool[4]
-graph (%x: f32[...], %y: tensor, %z "the input": ? = none) {
+  expect_round_trip(R"(buffer @mask : bool[4]
+parameter @pos_embed : f32[1,197,768]
+graph (%x: f32[...], %y: tensor, %z "the input" = none) {
   %w = get_attr @pos_embed
   %a = add(%x, %w, alpha=2)
   %s = aten::special_i0e(%a)
@@ -88,9 +88,9 @@ TEST(TextTest, HeaderAndEpilogue) {
 setting "odd key" = "a \"b\""
 guard "x.dim() == 4 (net.py:7)"
 training
-module @"odd path/1" = conv2d(weight: f32[4,3,1,1], bias: f32[4])
 module @bn = batch_norm(weight: f32[4], bias: f32[4], running_mean: f32[4], running_var: f32[4], momentum=0.1, eps=1e-05, cudnn_enabled=true)
 module @i0 = aten::special_i0e()
+module @"odd path/1" = conv2d(weight: f32[4,3,1,1], bias: f32[4])
 graph (%x, %y) {
   %c = conv2d @"odd path/1"(%x, add=%y, activation="relu")
   %b = batch_norm @bn(%c, activation="relu6")
@@ -181,10 +181,10 @@ TEST(TextTest, ParseOptionsFillTensorsAndShareThem) {
 
 TEST(TextTest, TabularForPeople) {
   EXPECT_EQ(print_tabular(parsed("graph (%x) { %r = add(%x, %x, alpha=2) return %r }")),
-            "opcode         name    target           args      kwargs\n"
-            "placeholder    x       x                ()        {}\n"
-            "call_function  r       aten::add.Tensor (%x, %x)  {alpha=2}\n"
-            "output         output  output           (%r,)     {}\n");
+            "opcode         name    target            args      kwargs\n"
+            "placeholder    x       x                 ()        {}\n"
+            "call_function  r       aten::add.Tensor  (%x, %x)  {alpha=2}\n"
+            "output         output  output            (%r,)     {}\n");
 }
 
 }  // namespace

@@ -105,8 +105,8 @@ TEST_F(VerifierTest, KeywordArgument) {
 
 TEST_F(VerifierTest, ModuleArguments) {
   Node* x = node("x");
-  graph().set_args(node("conv"), {x, 1, 1, 1, 1});
-  expect_fault("conv2d takes at most 4 arguments, got 5");
+  graph().set_args(node("conv"), {x, 1, 1, 1, 1, 1});
+  expect_fault("conv2d takes at most 5 arguments, got 6");
 }
 
 TEST_F(VerifierTest, ModuleAttributes) {
