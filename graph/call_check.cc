@@ -203,7 +203,8 @@ Faults check_module(const LeafModule& module) {
   const auto* op = dynamic_cast<const OpModule*>(&module);
   if (!op || !op->callee().schema) return faults;
   const c10::FunctionSchema& schema = *op->callee().schema;
-  for (const auto& [name, value] : op->attributes()) {
+  // Of the op itself: a derived module may have more of its own.
+  for (const auto& [name, value] : op->OpModule::attributes()) {
     const auto index = schema.argumentIndexWithName(name);
     if (!index) {
       std::vector<std::string> names;
