@@ -110,9 +110,8 @@ struct Kernel {
   int first_weight = 1 << 30;
 };
 
-// Runs steps whose kernel is "aten": ops that have no kernel of ours. Its tensors are plain
-// row-major and of any dtype but i8/u8/i16 activations: lowering puts dequantize and quantize
-// around it.
+// Runs steps whose kernel is "aten": ops that have no kernel of ours. All its tensors are plain
+// row-major: what lies differently in storage is converted around it (plain_adapter.h).
 class KernelProvider {
  public:
   virtual ~KernelProvider() = default;

@@ -70,23 +70,14 @@ absl::Status check_declared(const Program& program, const Step& step, ValueId id
 }
 
 // 8/16-bit constants are plain bytes, which only kernels that ask for weights can read.
-absl::Status check_constants(const Step& step, const Kernel* kernel, Descs inputs) {
+absl::Status check_constants(const Step& step, const Kernel& kernel, Descs inputs) {
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Desc& input = inputs[i];
-    const bool stored_differently =
-        input.kind == ValueKind::kTensor &&
-        (storage_shift(input.dtype) != 0 || stored_channels_last(input.dtype, input.dims.size()));
-    if (!stored_differently) continue;
-    if (kernel == nullptr) {
-      return at_step(step, absl::InvalidArgumentError(fmt::format(
-                               "input {} is {}: dequantize it first", i, input.describe())));
-    }
-    if (input.constant != nullptr && static_cast<int>(i) < kernel->first_weight) {
-      return at_step(step,
-                     absl::InvalidArgumentError(fmt::format(
-                         "input {} is a constant of type {}: quantize a float constant instead", i,
-                         dtype_name(input.dtype))));
-    }
+    if (input.constant == nullptr || static_cast<int>(i) >= kernel.first_weight) continue;
+    if (stored_plainly(input.dtype, input.dims.size())) continue;
+    return at_step(step, absl::InvalidArgumentError(fmt::format(
+                             "input {} is a constant of type {}: quantize a float constant instead",
+                             i, dtype_name(input.dtype))));
   }
   return absl::OkStatus();
 }
@@ -94,7 +85,7 @@ absl::Status check_constants(const Step& step, const Kernel* kernel, Descs input
 absl::Status infer_step(const Program& program, const Step& step, const ResolvedKernels& resolved,
                         const Kernel* kernel, std::vector<Desc>& descs) {
   const std::vector<Desc> inputs = gather(step.inputs, descs);
-  FXQ_RETURN_IF_ERROR(check_constants(step, kernel, inputs));
+  if (kernel != nullptr) FXQ_RETURN_IF_ERROR(check_constants(step, *kernel, inputs));
   absl::StatusOr<std::vector<Desc>> outputs =
       kernel != nullptr ? kernel->infer(step, inputs) : resolved.provider->infer(step, inputs);
   if (!outputs.ok()) return at_step(step, outputs.status());

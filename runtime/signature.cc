@@ -10,14 +10,13 @@
 #include "fxq/base/status.h"
 #include "fxq/runtime/buffer_sharing.h"
 #include "fxq/runtime/memory_plan.h"
+#include "fxq/runtime/plain_adapter.h"
 #include "fxq/runtime/storage.h"
 
 namespace fxq {
 namespace {
 
-bool stored_plainly(const Desc& desc) {
-  return storage_shift(desc.dtype) == 0 && !stored_channels_last(desc.dtype, desc.dims.size());
-}
+bool stored_plainly(const Desc& desc) { return fxq::stored_plainly(desc.dtype, desc.dims.size()); }
 
 class Binder {
  public:
@@ -51,7 +50,7 @@ class Binder {
     const Kernel* kernel = kernels_.kernels[index];
     absl::StatusOr<std::unique_ptr<BoundStep>> bound =
         kernel != nullptr ? kernel->bind(step, inputs, outputs, context)
-                          : kernels_.provider->bind(step, inputs, outputs, context);
+                          : bind_plainly(*kernels_.provider, step, inputs, outputs, context);
     if (!bound.ok()) {
       return absl::Status(
           bound.status().code(),

@@ -24,6 +24,11 @@ inline bool stored_channels_last(DType dtype, size_t rank) {
   return narrow && rank >= 3 && rank <= 5;
 }
 
+// Row-major and without shift: storage and plain bytes are the same.
+inline bool stored_plainly(DType dtype, size_t rank) {
+  return storage_shift(dtype) == 0 && !stored_channels_last(dtype, rank);
+}
+
 int64_t numel(absl::Span<const int64_t> dims);
 size_t stored_bytes(DType dtype, absl::Span<const int64_t> dims);
 

@@ -163,5 +163,24 @@ TEST(ProgramTest, EveryKernelChecksItsStep) {
   }
 }
 
+// The op table and the kernels agree: whatever family an op names has a kernel here.
+TEST(ProgramTest, EveryFamilyOfTheOpTableHasAKernel) {
+#define OP(id, name, match, rule, march, kernel, onnx) #kernel,
+  const std::string cells[] = {
+#include "fxq/graph/ops/ops.def"
+  };
+#undef OP
+  int families = 0;
+  for (const std::string& cell : cells) {
+    if (cell == "_") continue;
+    const size_t open = cell.find('(');
+    ASSERT_NE(open, std::string::npos) << cell;
+    const std::string family = cell.substr(open + 1, cell.size() - open - 2);
+    EXPECT_NE(find_kernel(family, 1), nullptr) << family;
+    ++families;
+  }
+  EXPECT_GT(families, 50);
+}
+
 }  // namespace
 }  // namespace fxq
