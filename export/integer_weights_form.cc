@@ -1,0 +1,75 @@
+// weight: i8 * s_w[c]     bias: i32 * (float)(s_in * s_w[c]), zero point 0
+#include "fxq/export/integer_weights_form.h"
+
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
+
+#include "fxq/base/status.h"
+#include "fxq/export/exporter.h"
+#include "fxq/graph/op_module.h"
+
+namespace fxq {
+namespace {
+
+// Scales of the bias: a grouped transposed weight repeats its channels for each group.
+at::Tensor bias_scale(const OpView& view, const at::Tensor& weight_scale, int64_t channels) {
+  const double input_scale = view.operand(0)->type.qparams->scale;
+  at::Tensor scale = weight_scale.flatten().to(at::kDouble) * input_scale;
+  if (scale.numel() > 1 && scale.numel() < channels) scale = scale.repeat(channels / scale.numel());
+  return scale.to(at::kFloat);
+}
+
+absl::Status check_dtype(const Exporter& exporter, const at::Tensor& integers) {
+  if (integers.scalar_type() != at::kShort || !exporter.options().int16_domain.empty()) {
+    return absl::OkStatus();
+  }
+  return absl::UnimplementedError(
+      "its weight is int16, which DequantizeLinear has from opset 21 on; use an int8 weight, or "
+      "choose a domain (int16_domain=\"com.microsoft\")");
+}
+
+}  // namespace
+
+bool has_integer_weights(const GraphModule& gm, const Node& node) {
+  const OpModule* module = gm.op_module(node);
+  return module && is_weighted(node.op()) && module->tensor("weight_scale").defined();
+}
+
+bool has_channel_scales(const GraphModule& gm, const Node& node) {
+  return has_integer_weights(gm, node) && gm.op_module(node)->tensor("weight_scale").numel() > 1;
+}
+
+absl::StatusOr<std::string> integer_weights_form(Exporter& exporter, const OpView& view,
+                                                 std::string_view name) {
+  const Node& node = *view.node();
+  const at::Tensor integers = view.param(name);
+  FXQ_RETURN_IF_ERROR(check_dtype(exporter, integers));
+  const bool is_bias = name == view.def().bias;
+  if (is_bias && !view.operand(0)->type.qparams) {
+    return absl::InternalError("its bias is integer but its input is not");
+  }
+  const at::Tensor weight_scale = view.param("weight_scale");
+  at::Tensor scale =
+      is_bias ? bias_scale(view, weight_scale, integers.numel()) : weight_scale.flatten();
+  OnnxCall call{"DequantizeLinear", {}, {}, ""};
+  if (scale.numel() > 1) {
+    call.attributes.emplace_back("axis",
+                                 static_cast<int64_t>(is_bias ? 0 : view.def().channel_axis));
+  } else {
+    scale = scale.reshape({});
+  }
+  const std::string path = fmt::format("{}.{}", node.target(), name);
+  FXQ_ASSIGN_OR_RETURN(const std::string values, exporter.initializer(path, integers));
+  FXQ_ASSIGN_OR_RETURN(const std::string scales, exporter.derived(path + "_scale", scale));
+  call.inputs = {values, scales};
+  if (!is_bias) {
+    const at::Tensor zeros = at::zeros_like(scale, integers.scalar_type());
+    FXQ_ASSIGN_OR_RETURN(const std::string zero_point,
+                         exporter.derived(path + "_zero_point", zeros));
+    call.inputs.push_back(zero_point);
+  }
+  if (integers.scalar_type() == at::kShort) call.domain = exporter.options().int16_domain;
+  return exporter.builder().add_many(std::move(call), 1)[0];
+}
+
+}  // namespace fxq

@@ -1,0 +1,187 @@
+// permute -> Transpose     slice -> Slice     select -> Gather     chunk, split -> Split
+// cat -> Concat     stack -> Unsqueeze each, Concat     pad -> Pad     pixel_shuffle ->
+// DepthToSpace
+#include <limits>
+#include <numeric>
+
+#include "fxq/base/status.h"
+#include "fxq/export/exporter.h"
+#include "fxq/export/lowering/lowering.h"
+#include "fxq/export/opset_forms.h"
+
+namespace fxq {
+namespace {
+
+absl::StatusOr<std::vector<std::string>> operands(Exporter& exporter, const OpView& view) {
+  std::vector<std::string> names;
+  const DType dtype = element_type(view.node()->type);
+  const bool known = view.node()->type.dtype.has_value();
+  for (size_t i = 0; i < view.operands().size(); ++i) {
+    FXQ_ASSIGN_OR_RETURN(std::string name, exporter.operand(view, i));
+    const Type& type = view.operand(i)->type;
+    if (known && type.dtype && element_type(type) != dtype) {
+      name = add_cast(exporter.builder(), name, dtype);
+    }
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
+// Known size of the operand along `dim`; -1 if unknown.
+int64_t axis_size(const OpView& view, int64_t dim) {
+  const Type& type = view.operand(0)->type;
+  if (type.rank() < 0) return -1;
+  const int64_t axis = dim < 0 ? dim + type.rank() : dim;
+  return axis < 0 || axis >= type.rank() ? -1 : (*type.dims)[static_cast<size_t>(axis)].size;
+}
+
+std::vector<int64_t> equal_parts(int64_t size, int64_t part) {
+  std::vector<int64_t> parts;
+  for (int64_t left = size; left > 0; left -= part) parts.push_back(std::min(left, part));
+  return parts;
+}
+
+absl::StatusOr<std::vector<int64_t>> split_sizes(const OpView& view) {
+  if (view.op() == OpId::kSplitWithSizes) {
+    std::vector<int64_t> sizes = view.attr_ints("split_sizes");
+    if (sizes.empty()) return absl::UnimplementedError("its sizes are computed while running");
+    return sizes;
+  }
+  const int64_t size = axis_size(view, view.attr_int("dim"));
+  if (size < 0) return absl::UnimplementedError("the size of the axis that it splits is not known");
+  if (view.op() == OpId::kSplit) {
+    const int64_t part = view.attr_int("split_size");
+    if (part <= 0) return absl::UnimplementedError("its split_size is no constant above 0");
+    return equal_parts(size, part);
+  }
+  const int64_t chunks = view.attr_int("chunks");
+  if (chunks <= 0) return absl::UnimplementedError("its number of chunks is no constant above 0");
+  return equal_parts(size, (size + chunks - 1) / chunks);
+}
+
+// The name of the getitem that takes part i, else "<split>.i".
+std::string part_name(const Node& split, size_t i) {
+  for (const Node* user : split.users()) {
+    if (user->op() != OpId::kGetItem || user->args().size() < 2) continue;
+    const auto* index = user->args()[1].get_if<int64_t>();
+    if (index && *index == static_cast<int64_t>(i)) return user->name();
+  }
+  return split.name() + "." + std::to_string(i);
+}
+
+// The integers' type of a part: of a list, tuple or tensor type.
+const Type* quantized_part(const Type& type, size_t i) {
+  if (type.is_quantized()) return &type;
+  if (type.elements.empty()) return nullptr;
+  return quantized_part(type.elements[std::min(i, type.elements.size() - 1)], i);
+}
+
+}  // namespace
+
+absl::Status onnx_Transpose(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  int64_t rank = view.operand(0)->type.rank();
+  std::vector<int64_t> perm;
+  if (view.op() == OpId::kPermute) {
+    perm = view.attr_ints("dims");
+    rank = static_cast<int64_t>(perm.size());
+    for (int64_t& dim : perm) dim += dim < 0 ? rank : 0;
+  } else {
+    if (rank < 0) return absl::UnimplementedError("the rank of its input is not known");
+    perm.resize(static_cast<size_t>(rank));
+    std::iota(perm.begin(), perm.end(), 0);
+    auto at = [&](const char* name) {
+      const int64_t dim = view.attr_int(name);
+      return static_cast<size_t>(dim < 0 ? dim + rank : dim);
+    };
+    if (rank > 0) std::swap(perm.at(at("dim0")), perm.at(at("dim1")));
+  }
+  return exporter.finish(view, exporter.builder().add("Transpose", {x}, {{"perm", perm}}));
+}
+
+absl::Status onnx_Slice(Exporter& exporter, const OpView& view) {
+  OnnxBuilder& builder = exporter.builder();
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  auto bound = [&](const char* name, int64_t fallback) {
+    const Argument value = view.attr(name);
+    return exporter.ints(value.is_none() ? Argument(fallback) : value);
+  };
+  FXQ_ASSIGN_OR_RETURN(const OnnxValue start, bound("start", 0));
+  FXQ_ASSIGN_OR_RETURN(const OnnxValue end, bound("end", std::numeric_limits<int64_t>::max()));
+  FXQ_ASSIGN_OR_RETURN(const OnnxValue step, bound("step", 1));
+  FXQ_ASSIGN_OR_RETURN(const OnnxValue dim, bound("dim", 0));
+  const std::string from = exporter.int_list(start);
+  const std::string to = exporter.int_list(end);
+  const std::string along = exporter.int_list(dim);
+  const std::string by = exporter.int_list(step);
+  return exporter.finish(view, builder.add("Slice", {x, from, to, along, by}));
+}
+
+absl::Status onnx_Select(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  FXQ_ASSIGN_OR_RETURN(const OnnxValue index, exporter.ints(view.attr("index")));
+  const std::string at = exporter.int_tensor(index);
+  return exporter.finish(
+      view, exporter.builder().add("Gather", {x, at}, {{"axis", view.attr_int("dim")}}));
+}
+
+absl::Status onnx_Split(Exporter& exporter, const OpView& view) {
+  const Node& node = *view.node();
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  FXQ_ASSIGN_OR_RETURN(const std::vector<int64_t> sizes, split_sizes(view));
+  std::vector<std::string> parts = add_split(exporter.builder(), x, sizes, view.attr_int("dim"));
+  std::vector<OnnxValue> values;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const std::string name = part_name(node, i);
+    if (const Type* type = quantized_part(node.type, i)) {
+      FXQ_ASSIGN_OR_RETURN(parts[i], exporter.quantize(parts[i], *type, name));
+    } else if (exporter.builder().rename(parts[i], name)) {
+      parts[i] = name;
+    }
+    values.push_back(OnnxValue::tensor(parts[i]));
+  }
+  exporter.set(&node, OnnxValue::list(std::move(values)));
+  return absl::OkStatus();
+}
+
+absl::Status onnx_Concat(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(std::vector<std::string> parts, operands(exporter, view));
+  return exporter.finish(
+      view, exporter.builder().add("Concat", std::move(parts), {{"axis", view.attr_int("dim")}}));
+}
+
+absl::Status onnx_Stack(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(std::vector<std::string> parts, operands(exporter, view));
+  const int64_t dim = view.attr_int("dim");
+  for (std::string& part : parts) part = add_unsqueeze(exporter.builder(), part, {dim});
+  return exporter.finish(view, exporter.builder().add("Concat", std::move(parts), {{"axis", dim}}));
+}
+
+// ATen pads from the last axis on, in pairs; ONNX wants all begins, then all ends.
+absl::Status onnx_Pad(Exporter& exporter, const OpView& view) {
+  OnnxBuilder& builder = exporter.builder();
+  const std::vector<int64_t> pairs = view.attr_ints("pad");
+  const auto rank = static_cast<size_t>(std::max(view.operand(0)->type.rank(), 0));
+  if (pairs.empty()) return absl::UnimplementedError("its pad is not all constants");
+  if (rank == 0) return absl::UnimplementedError("the rank of its input is not known");
+  std::vector<int64_t> pads(2 * rank, 0);
+  for (size_t i = 0; 2 * i + 1 < pairs.size() && i < rank; ++i) {
+    pads[rank - 1 - i] = pairs[2 * i];
+    pads[2 * rank - 1 - i] = pairs[2 * i + 1];
+  }
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  const std::string amounts = builder.ints(pads);
+  const std::string value =
+      builder.scalar(element_type(view.operand(0)->type), view.attr_float("value", 0.0));
+  return exporter.finish(view, builder.add("Pad", {x, amounts, value}));
+}
+
+absl::Status onnx_DepthToSpace(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  return exporter.finish(
+      view, exporter.builder().add(
+                "DepthToSpace", {x},
+                {{"blocksize", view.attr_int("upscale_factor")}, {"mode", std::string("CRD")}}));
+}
+
+}  // namespace fxq

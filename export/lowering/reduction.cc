@@ -1,0 +1,82 @@
+// mean -> ReduceMean     sum -> ReduceSum     argmax -> ArgMax     softmax -> Softmax
+// Before opset 13, Softmax works on the last axes as one: other axes are moved there and back.
+#include <fmt/format.h>
+
+#include <numeric>
+
+#include "fxq/base/status.h"
+#include "fxq/export/exporter.h"
+#include "fxq/export/lowering/lowering.h"
+#include "fxq/export/opset_forms.h"
+
+namespace fxq {
+namespace {
+
+// The operand, in the dtype that the call's `dtype` asks for or sums have.
+absl::StatusOr<std::string> computed_operand(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  const Type& from = view.operand(0)->type;
+  const Type& to = view.node()->type;
+  if (!from.dtype || !to.dtype || element_type(from) == element_type(to)) return x;
+  return add_cast(exporter.builder(), x, element_type(to));
+}
+
+absl::Status reduce(Exporter& exporter, const OpView& view, const char* op_type) {
+  const Argument dim = view.attr("dim");
+  if (!dim.is_constant()) return absl::UnimplementedError("its dim is computed while running");
+  FXQ_ASSIGN_OR_RETURN(const std::string x, computed_operand(exporter, view));
+  return exporter.finish(view,
+                         add_reduce(exporter.builder(), x,
+                                    {op_type, view.attr_ints("dim"), view.attr_bool("keepdim")}));
+}
+
+absl::Status softmax(Exporter& exporter, const OpView& view, const char* op_type) {
+  OnnxBuilder& builder = exporter.builder();
+  int64_t axis = view.attr_int("dim", -1);
+  FXQ_ASSIGN_OR_RETURN(const std::string x, computed_operand(exporter, view));
+  if (builder.opset() >= 13) {
+    return exporter.finish(view, builder.add(op_type, {x}, {{"axis", axis}}));
+  }
+  const int rank = view.operand(0)->type.rank();
+  if (rank < 0) return absl::UnimplementedError("the rank of its input is not known; use opset 13");
+  if (axis < 0) axis += rank;
+  if (axis == rank - 1) {
+    return exporter.finish(view, builder.add(op_type, {x}, {{"axis", axis}}));
+  }
+  std::vector<int64_t> perm(static_cast<size_t>(rank));
+  std::iota(perm.begin(), perm.end(), 0);
+  std::swap(perm[static_cast<size_t>(axis)], perm.back());
+  const std::string moved = builder.add("Transpose", {x}, {{"perm", perm}});
+  const std::string y = builder.add(op_type, {moved}, {{"axis", static_cast<int64_t>(rank) - 1}});
+  return exporter.finish(view, builder.add("Transpose", {y}, {{"perm", perm}}));
+}
+
+}  // namespace
+
+absl::Status onnx_ReduceMean(Exporter& exporter, const OpView& view) {
+  return reduce(exporter, view, "ReduceMean");
+}
+
+absl::Status onnx_ReduceSum(Exporter& exporter, const OpView& view) {
+  return reduce(exporter, view, "ReduceSum");
+}
+
+absl::Status onnx_ArgMax(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(std::string x, exporter.operand(view));
+  const bool flat = view.attr("dim").is_none();
+  if (flat) x = add_reshape(exporter.builder(), x, {-1});
+  const OnnxAttributes attributes{
+      {"axis", flat ? int64_t{0} : view.attr_int("dim")},
+      {"keepdims", static_cast<int64_t>(!flat && view.attr_bool("keepdim"))}};
+  return exporter.finish(view, exporter.builder().add("ArgMax", {x}, attributes));
+}
+
+absl::Status onnx_Softmax(Exporter& exporter, const OpView& view) {
+  return softmax(exporter, view, "Softmax");
+}
+
+absl::Status onnx_LogSoftmax(Exporter& exporter, const OpView& view) {
+  return softmax(exporter, view, "LogSoftmax");
+}
+
+}  // namespace fxq
