@@ -154,35 +154,44 @@ bool ScriptReader::fold_identity(const JitNode* node, const std::vector<ValuePtr
   return false;
 }
 
-bool ScriptReader::fold_size(const JitNode* node, const std::vector<ValuePtr>& args) {
-  const c10::Symbol kind = node->kind();
-  if (args.empty() || !args[0]->is(Value::Kind::kNode)) return false;
+// The shape of a module's own tensor.
+bool ScriptReader::fold_known_size(const JitNode* node, const std::vector<ValuePtr>& args) {
   const at::Tensor known = emitter_.known_tensor(args[0]);
-  if (kind == aten::dim) {
-    const c10::optional<int64_t> rank = rank_of(gm_, args[0]->node);
-    if (!rank) return false;
-    bind(node->output(), make_constant(*rank, c10::IntType::get()));
+  if (node->kind() != aten::size || !known.defined()) return false;
+  if (args.size() == 1) {
+    bind(node->output(), from_ivalue(known.sizes(), node->output()->type()));
     return true;
   }
-  if (kind == aten::size && known.defined()) {
-    const auto index = args.size() > 1 ? constant_int(*args[1]) : c10::nullopt;
-    if (args.size() > 1 && !index) return false;
-    const c10::IValue answer = index ? c10::IValue(known.size(*index)) : c10::IValue(known.sizes());
-    bind(node->output(), from_ivalue(answer, node->output()->type()));
-    return true;
+  const auto index = constant_int(*args[1]);
+  if (index) bind(node->output(), make_constant(known.size(*index), c10::IntType::get()));
+  return index.has_value();
+}
+
+bool ScriptReader::fold_rank(const JitNode* node, const ValuePtr& tensor) {
+  const c10::optional<int64_t> rank = rank_of(gm_, tensor->node);
+  if (!rank) return false;
+  if (!tensor->node->type.dims) {
+    guard(fmt::format("{}: %{} has {} dimensions", line_of(node), tensor->node->name(), *rank));
   }
+  bind(node->output(), make_constant(*rank, c10::IntType::get()));
+  return true;
+}
+
+bool ScriptReader::fold_size(const JitNode* node, const std::vector<ValuePtr>& args) {
+  if (args.empty() || !args[0]->is(Value::Kind::kNode)) return false;
+  if (node->kind() == aten::dim) return fold_rank(node, args[0]);
+  if (fold_known_size(node, args)) return true;
   if (!is_sizes(args[0])) return false;
   const ValuePtr tensor = make_node_value(args[0]->node->args()[0].node(), c10::TensorType::get());
-  const c10::optional<int64_t> rank = rank_of(gm_, tensor->node);
-  if (kind == aten::__getitem__ && constant_int(*args[1])) {
+  if (node->kind() == aten::len) return fold_rank(node, tensor);
+  const bool indexes = node->kind() == aten::__getitem__ || node->kind() == aten::slice;
+  if (!indexes) return false;
+  if (node->kind() == aten::__getitem__ && constant_int(*args[1])) {
     bind(node->output(), emitter_.call("aten::size.int", {tensor, args[1]}));
     return true;
   }
-  if (!rank || (kind != aten::len && kind != aten::slice)) return false;
-  if (kind == aten::len) {
-    bind(node->output(), make_constant(*rank, c10::IntType::get()));
-    return true;
-  }
+  const c10::optional<int64_t> rank = rank_of(gm_, tensor->node);
+  if (!rank) return false;
   std::vector<ValuePtr> sizes;
   for (int64_t i = 0; i < *rank; ++i) {
     sizes.push_back(emitter_.call("aten::size.int", {tensor, make_constant(i)}));
@@ -196,17 +205,19 @@ bool ScriptReader::fold_size(const JitNode* node, const std::vector<ValuePtr>& a
 // again.
 bool ScriptReader::fold_number(const JitNode* node, const std::vector<ValuePtr>& args) {
   const c10::Symbol kind = node->kind();
-  if (kind == prim::NumToTensor && node->input()->type()->kind() == c10::TypeKind::IntType) {
-    bind(node->output(), make_items(Value::Kind::kNumber, {args[0]}, c10::TensorType::get()));
+  const auto bind_number = [&](ValuePtr number) {
+    bind(node->output(),
+         make_items(Value::Kind::kNumber, {std::move(number)}, c10::TensorType::get()));
     return true;
+  };
+  if (kind == prim::NumToTensor && node->input()->type()->kind() == c10::TypeKind::IntType) {
+    return bind_number(args[0]);
   }
-  if (args.empty() || (!args[0]->is(Value::Kind::kNumber) &&
-                       (args.size() < 2 || !args[1]->is(Value::Kind::kNumber)))) {
-    return false;
-  }
-  const std::string name = kind.toQualString();
-  if (name == "aten::Int" || name == "aten::ScalarImplicit" || name == "aten::IntImplicit" ||
-      name == "aten::item") {
+  const bool first = !args.empty() && args[0]->is(Value::Kind::kNumber);
+  if (!first && (args.size() < 2 || !args[1]->is(Value::Kind::kNumber))) return false;
+  static const auto* reads = new std::unordered_set<std::string>{
+      "aten::Int", "aten::ScalarImplicit", "aten::IntImplicit", "aten::item"};
+  if (first && reads->count(kind.toQualString())) {
     bind(node->output(), args[0]->items[0]);
     return true;
   }
@@ -216,21 +227,17 @@ bool ScriptReader::fold_number(const JitNode* node, const std::vector<ValuePtr>&
                                                        {"aten::mul", "aten::mul.int"},
                                                        {"aten::floor_divide", "aten::floordiv.int"},
                                                        {"aten::remainder", "aten::remainder.int"}};
-  const auto op = integer_ops->find(name);
+  const auto op = integer_ops->find(kind.toQualString());
   if (op == integer_ops->end() || (args.size() > 2 && constant_int(*args[2]) != 1)) return false;
   const ValuePtr left = integer_in(args[0]);
   const ValuePtr right = integer_in(args[1]);
   if (!left || !right) return false;
-  ValuePtr result;
-  if (is_plain_constant(*left) && is_plain_constant(*right)) {
-    auto folded = call_schema(*find_callee(op->second).schema, {left->constant, right->constant});
-    TORCH_CHECK(folded.ok(), std::string(folded.status().message()));
-    result = make_constant(*std::move(folded), c10::IntType::get());
-  } else {
-    result = emitter_.call(op->second, {left, right});
+  if (!is_plain_constant(*left) || !is_plain_constant(*right)) {
+    return bind_number(emitter_.call(op->second, {left, right}));
   }
-  bind(node->output(), make_items(Value::Kind::kNumber, {result}, c10::TensorType::get()));
-  return true;
+  auto folded = call_schema(*find_callee(op->second).schema, {left->constant, right->constant});
+  TORCH_CHECK(folded.ok(), std::string(folded.status().message()));
+  return bind_number(make_constant(*std::move(folded), c10::IntType::get()));
 }
 
 void ScriptReader::emit_operator(const JitNode* node, const std::vector<ValuePtr>& args) {

@@ -84,16 +84,17 @@ class ScriptReader {
   bool fold(const JitNode* node, const std::vector<ValuePtr>& args);
   bool fold_identity(const JitNode* node, const std::vector<ValuePtr>& args);
   bool fold_size(const JitNode* node, const std::vector<ValuePtr>& args);
+  bool fold_known_size(const JitNode* node, const std::vector<ValuePtr>& args);
+  bool fold_rank(const JitNode* node, const ValuePtr& tensor);
   bool fold_number(const JitNode* node, const std::vector<ValuePtr>& args);
   void emit_operator(const JitNode* node, const std::vector<ValuePtr>& args);
 
   // -- containers (containers.cc)
   bool call_container(const JitNode* node, const std::vector<ValuePtr>& args);
-  bool call_list(const JitNode* node, const std::vector<ValuePtr>& args);
-  bool call_dict(const JitNode* node, const std::vector<ValuePtr>& args);
   void construct(const JitNode* node);
   ValuePtr constructed(const JitNode* node);
   void unpack(const JitNode* node);
+  void unpack_tuple(const JitNode* node, const ValuePtr& all);
 
   // -- modules and functions (modules.cc)
   void note_tensors(const torch::jit::Module& root);

@@ -117,6 +117,27 @@ def forward(self, x):
   EXPECT_NE(gm->graph().find("mul"), nullptr);
 }
 
+TEST(Control, TrainingEqualsTheModulesForward) {
+  const std::string path = std::string(FXQ_MODELS_DIR) + "/digits.script.pt";
+  auto loaded = load_script_module(path);
+  if (!loaded.ok()) GTEST_SKIP() << "no fixture models: " << loaded.status();
+  loaded->train();
+  torch::jit::Module module = loaded->deepcopy();
+  auto gm = trace(*loaded);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_TRUE(gm->is_training());
+  const at::Tensor x = at::randn({4, 1, 8, 8});
+  auto result = gm->forward({x});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE(at::equal(result->toTensor(), module.forward({x}).toTensor()));
+  std::map<std::string, at::Tensor> buffers;
+  for (const auto& entry : module.named_buffers()) buffers[entry.name] = entry.value;
+  EXPECT_FALSE(buffers.empty());
+  for (const auto& [name, tensor] : gm->named_buffers()) {
+    EXPECT_TRUE(at::equal(tensor, buffers.at(name))) << name;
+  }
+}
+
 TEST(Wrap, KeepsAMethodWhole) {
   const auto module = script_module(R"(
 def refine(self, x):
@@ -139,7 +160,7 @@ TEST(Errors, AllPlacesAtOnceWithAdvice) {
   auto module = script_module(R"(
 def forward(self, x):
     self.training = True
-    assert not self.training, "never works"
+    assert self.training, "never works"
     return x
 )");
   auto gm = trace(module);
