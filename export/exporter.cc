@@ -49,13 +49,13 @@ absl::StatusOr<std::string> Exporter::initializer(const std::string& path,
   const auto key = std::make_pair(static_cast<const void*>(plain.data_ptr()),
                                   host.describe() + fmt::format("{}", plain.strides().vec()));
   auto [it, is_new] = initializers_.emplace(key, "");
-  if (is_new) it->second = builder_.initializer(path, host);
+  if (is_new) it->second = *parameters_.insert(builder_.initializer(path, host)).first;
   return it->second;
 }
 
 absl::StatusOr<std::string> Exporter::derived(const std::string& path, const at::Tensor& tensor) {
   FXQ_ASSIGN_OR_RETURN(const HostTensor host, to_host_tensor(tensor.detach()));
-  return builder_.initializer(path, host);
+  return *parameters_.insert(builder_.initializer(path, host)).first;
 }
 
 absl::StatusOr<std::string> Exporter::param(const OpView& view, std::string_view name) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -41,6 +42,9 @@ class Exporter {
   // An initializer of a tensor that was computed for the export; nothing is shared.
   absl::StatusOr<std::string> derived(const std::string& path, const at::Tensor& tensor);
 
+  // All initializers of both kinds.
+  const std::set<std::string>& parameters() const { return parameters_; }
+
   // -- sizes
   absl::StatusOr<OnnxValue> ints(const Argument& argument);
   std::string int_tensor(const OnnxValue& value);  // 0-D for kInt, 1-D for kInts
@@ -66,6 +70,7 @@ class Exporter {
   OnnxBuilder& builder_;
   std::unordered_map<const Node*, OnnxValue> values_;
   std::map<std::pair<const void*, std::string>, std::string> initializers_;
+  std::set<std::string> parameters_;
 };
 
 // The dtype that ONNX sees: f32 for integers that stand for reals and for unknown types.

@@ -34,7 +34,7 @@ struct ExportOptions {
   std::vector<std::string> input_names;   // in order; missing ones keep ours
   std::vector<std::string> output_names;  // in order, lists and dicts flattened
   OperatorExportTypes operator_export_type = OperatorExportTypes::kOnnxFallthrough;
-  int opset_version = 11;  // 9 to 17; QDQ models with weights per channel need 13
+  int opset_version = 11;  // 11 to 17; QDQ models with weights per channel need 13
   bool do_constant_folding = true;
   bool strip_doc_string = true;  // false: doc_string tells the source line
   DynamicAxes dynamic_axes;

@@ -1,0 +1,56 @@
+// GraphModule -> ModelProto -> bytes -> file
+#include "fxq/export/onnx_export.h"
+
+#include <fmt/format.h>
+#include <onnx/onnx_pb.h>
+
+#include <limits>
+
+#include "fxq/base/file.h"
+#include "fxq/base/status.h"
+#include "fxq/export/onnx_model.h"
+
+namespace fxq {
+namespace {
+
+absl::StatusOr<ExportSummary> write_model(const GraphModule& model,
+                                          const std::vector<c10::IValue>& args,
+                                          const std::string& path, const ExportOptions& options) {
+  ExportSummary summary;
+  FXQ_ASSIGN_OR_RETURN(const std::unique_ptr<onnx::ModelProto> proto,
+                       build_onnx_model(model, args, options, summary));
+  summary.file_bytes = proto->ByteSizeLong();
+  if (summary.file_bytes > static_cast<size_t>(std::numeric_limits<int32_t>::max())) {
+    return absl::InvalidArgumentError(fmt::format(
+        "the model has {} bytes; an ONNX file without external data holds at most 2 GiB: "
+        "export parts of it",
+        summary.file_bytes));
+  }
+  std::string bytes;
+  if (!proto->SerializeToString(&bytes)) {
+    return absl::InternalError("protobuf could not write the model");
+  }
+  FXQ_RETURN_IF_ERROR(write_file_atomically(path, bytes));
+  return summary;
+}
+
+}  // namespace
+
+absl::StatusOr<ExportSummary> export_to_onnx(const GraphModule& model,
+                                             const std::vector<c10::IValue>& args,
+                                             const std::string& path,
+                                             const ExportOptions& options) {
+  return write_model(model, args, path, options);
+}
+
+absl::StatusOr<ExportSummary> export_to_onnx(const QuantizedGraph& model,
+                                             const std::vector<c10::IValue>& args,
+                                             const std::string& path,
+                                             const ExportOptions& options) {
+  FXQ_ASSIGN_OR_RETURN(ExportSummary summary,
+                       write_model(model.graph_module(), args, path, options));
+  summary.is_quantized = true;
+  return summary;
+}
+
+}  // namespace fxq

@@ -1,0 +1,241 @@
+// x: [2,3,32,32], axis 0 is "N":  run with 2 and with 3 images; what was 2 and became 3 is N
+#include "fxq/export/typed_copy.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros.h>
+#include <fmt/format.h>
+
+#include <map>
+#include <unordered_map>
+
+#include "fxq/base/status.h"
+#include "fxq/graph/ivalue_convert.h"
+#include "fxq/graph/problems.h"
+#include "fxq/graph/tensor_convert.h"
+#include "fxq/quant/reference_interpreter.h"
+
+namespace fxq {
+namespace {
+
+using Types = std::unordered_map<std::string, Type>;
+
+class TypeRecorder : public ReferenceInterpreter {
+ public:
+  using ReferenceInterpreter::ReferenceInterpreter;
+  Types types;
+
+ protected:
+  absl::Status on_value(const Node& node, c10::IValue& value) override {
+    types[node.name()] = type_of(value);
+    return absl::OkStatus();
+  }
+};
+
+absl::StatusOr<Types> run(const GraphModule& model, const std::vector<c10::IValue>& inputs) {
+  const at::NoGradGuard no_grad;
+  std::vector<c10::IValue> clones;
+  for (const c10::IValue& input : inputs) clones.push_back(input.deepcopy());
+  GraphModule copy = model.copy(GraphModule::Copy::kCloneBuffers);
+  copy.eval();
+  TypeRecorder recorder(copy);
+  const auto result = recorder.run(std::move(clones));
+  if (!result.ok()) return result.status();
+  return std::move(recorder.types);
+}
+
+// Sizes for symbols: all axes of one symbol have one size.
+using Sizes = std::map<std::string, int64_t>;
+
+// Zeros of the type; undefined if a dim is unknown.
+at::Tensor zeros_like_type(const Type& type, const Sizes& sizes) {
+  if (!type.is_tensor() || !type.dims) return {};
+  std::vector<int64_t> dims;
+  for (const Dim& dim : *type.dims) {
+    auto it = sizes.find(dim.symbol);
+    if (!dim.is_known() && it == sizes.end()) return {};
+    dims.push_back(dim.is_known() ? dim.size : it->second);
+  }
+  const auto scalar =
+      static_cast<at::ScalarType>(scalar_type_number(type.dtype.value_or(DType::kF32)));
+  return at::zeros(dims, scalar);
+}
+
+// One input per placeholder: constants of `args` stay, tensors get the sizes. Empty: not possible.
+std::vector<c10::IValue> inputs_of(const GraphModule& model, const std::vector<c10::IValue>& args,
+                                   const Sizes& sizes) {
+  std::vector<c10::IValue> inputs;
+  const std::vector<Node*> placeholders = model.graph().placeholders();
+  for (size_t i = 0; i < placeholders.size(); ++i) {
+    if (i < args.size() && !args[i].isTensor()) {
+      inputs.push_back(args[i]);
+      continue;
+    }
+    const at::Tensor zeros = zeros_like_type(placeholders[i]->type, sizes);
+    if (!zeros.defined()) return {};
+    inputs.emplace_back(zeros);
+  }
+  return inputs;
+}
+
+void merge(Type& known, const Type& seen) {
+  const std::optional<QParams> qparams = known.qparams;
+  const std::vector<Type> elements = std::move(known.elements);
+  known = seen;
+  if (seen.is_tensor()) known.qparams = qparams;
+  for (size_t i = 0; i < known.elements.size() && !elements.empty(); ++i) {
+    known.elements[i].qparams = elements[std::min(i, elements.size() - 1)].qparams;
+  }
+}
+
+// What differs between two runs depends on a symbol: the one whose sizes it has, else unknown.
+void forget_dims(Type& type, const Type& other, const Sizes& first, const Sizes& second) {
+  for (size_t i = 0; i < type.elements.size() && i < other.elements.size(); ++i) {
+    forget_dims(type.elements[i], other.elements[i], first, second);
+  }
+  if (!type.dims || !other.dims || type.rank() != other.rank()) return;
+  for (size_t axis = 0; axis < type.dims->size(); ++axis) {
+    Dim& dim = (*type.dims)[axis];
+    const Dim& changed = (*other.dims)[axis];
+    if (dim.size == changed.size) continue;
+    Dim unknown;
+    for (const auto& [symbol, size] : first) {
+      if (size == dim.size && second.at(symbol) == changed.size) unknown.symbol = symbol;
+    }
+    dim = unknown;
+  }
+}
+
+class Typing {
+ public:
+  Typing(GraphModule& model, const std::vector<c10::IValue>& args, const ExportOptions& options)
+      : model_(model), args_(args), options_(options) {}
+
+  absl::Status run_all() {
+    FXQ_RETURN_IF_ERROR(take_args());
+    FXQ_RETURN_IF_ERROR(name_axes());
+    first_ = sizes_;
+    const std::vector<c10::IValue> inputs = args_.empty() ? inputs_of(model_, {}, first_) : args_;
+    if (inputs.size() != model_.graph().placeholders().size()) return absl::OkStatus();
+    auto types = run(model_, inputs);
+    if (!types.ok()) {
+      if (args_.empty()) return absl::OkStatus();  // zeros of an old type prove nothing
+      return types.status();
+    }
+    if (!first_.empty()) FXQ_RETURN_IF_ERROR(run_with_other_sizes(*types));
+    for (Node* node : model_.graph().nodes()) {
+      const auto seen = types->find(node->name());
+      if (seen != types->end() && !node->is(NodeKind::kPlaceholder))
+        merge(node->type, seen->second);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status take_args() {
+    const std::vector<Node*> placeholders = model_.graph().placeholders();
+    if (args_.empty()) return absl::OkStatus();
+    if (args_.size() != placeholders.size()) {
+      return absl::InvalidArgumentError(fmt::format(
+          "the model takes {} input(s) and got {} example(s)", placeholders.size(), args_.size()));
+    }
+    for (size_t i = 0; i < args_.size(); ++i) placeholders[i]->type = type_of(args_[i]);
+    return absl::OkStatus();
+  }
+
+  // Turns the dynamic axes of the inputs into symbols and notes which size each stands for.
+  absl::Status name_axes() {
+    Problems problems;
+    const std::vector<std::string> names = onnx_input_names(model_, options_);
+    const std::vector<Node*> placeholders = model_.graph().placeholders();
+    for (size_t i = 0; i < names.size(); ++i) {
+      Type& type = placeholders[i]->type;
+      const auto axes = options_.dynamic_axes.find(names[i]);
+      if (axes != options_.dynamic_axes.end()) name_axes_of(names[i], axes->second, type, problems);
+      for (const Dim& dim : type.dims.value_or(std::vector<Dim>())) {
+        if (!dim.symbol.empty()) sizes_.emplace(dim.symbol, 2);
+      }
+    }
+    return problems.status(absl::StatusCode::kInvalidArgument, "dynamic_axes");
+  }
+
+  void name_axes_of(const std::string& input, const std::map<int64_t, std::string>& axes,
+                    Type& type, Problems& problems) {
+    for (const auto& [index, symbol] : axes) {
+      const int64_t axis = index < 0 ? index + type.rank() : index;
+      if (axis < 0 || axis >= type.rank()) {
+        problems.add(
+            fmt::format("input '{}' is {}: it has no axis {}", input, type.to_string(), index));
+        continue;
+      }
+      Dim& dim = (*type.dims)[static_cast<size_t>(axis)];
+      const auto [it, is_new] = sizes_.emplace(symbol, dim.is_known() ? dim.size : 2);
+      if (!is_new && dim.is_known() && it->second != dim.size) {
+        problems.add(fmt::format("'{}' names axis {} of '{}' with {} elements, elsewhere it has {}",
+                                 symbol, index, input, dim.size, it->second));
+      }
+      dim = Dim{-1, symbol};
+    }
+  }
+
+  absl::Status run_with_other_sizes(Types& types) {
+    absl::Status reason;
+    for (const int64_t step : {1, 2, 32}) {
+      Sizes second = first_;
+      for (auto& [symbol, size] : second) size += step;
+      const std::vector<c10::IValue> inputs = inputs_of(model_, args_, second);
+      if (inputs.empty()) return absl::OkStatus();
+      auto others = run(model_, inputs);
+      if (!others.ok()) {
+        if (reason.ok()) reason = others.status();
+        continue;
+      }
+      for (auto& [name, type] : types) forget_dims(type, others->at(name), first_, second);
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(
+        fmt::format("dynamic_axes: the model does not run with other sizes: {}; leave them out, or "
+                    "trace a model that does not fix its sizes",
+                    message_of(reason)));
+  }
+
+  GraphModule& model_;
+  const std::vector<c10::IValue>& args_;
+  const ExportOptions& options_;
+  Sizes sizes_, first_;
+};
+
+}  // namespace
+
+std::vector<std::string> onnx_input_names(const GraphModule& model, const ExportOptions& options) {
+  std::vector<std::string> names;
+  for (const Node* node : model.graph().placeholders()) {
+    const size_t i = names.size();
+    const bool named = i < options.input_names.size() && !options.input_names[i].empty();
+    names.push_back(named ? options.input_names[i] : node->name());
+  }
+  return names;
+}
+
+absl::StatusOr<GraphModule> typed_copy(const GraphModule& model,
+                                       const std::vector<c10::IValue>& args,
+                                       const ExportOptions& options) {
+  GraphModule copy = model.copy();
+  if (options.training != TrainingMode::kPreserve) {
+    copy.train(options.training == TrainingMode::kTraining);
+  }
+  FXQ_RETURN_IF_ERROR(Typing(copy, args, options).run_all());
+  return copy;
+}
+
+DynamicAxes dynamic_batch_axes(const GraphModule& model, const std::vector<c10::IValue>& args) {
+  ExportOptions options;
+  size_t i = 0;
+  for (const Node* node : model.graph().placeholders()) {
+    const Type type = i < args.size() ? type_of(args[i]) : node->type;
+    ++i;
+    if (type.is_tensor() && type.rank() > 0) options.dynamic_axes[node->name()][0] = "N";
+  }
+  return typed_copy(model, args, options).ok() ? options.dynamic_axes : DynamicAxes();
+}
+
+}  // namespace fxq
