@@ -6,6 +6,7 @@
 #include "fxq/base/status.h"
 #include "fxq/passes/pipeline.h"
 #include "fxq/quant/compare.h"
+#include "fxq/quant/stage.h"
 
 namespace fxq {
 namespace {
@@ -25,6 +26,7 @@ absl::Status check_same(const GraphModule& model, const GraphModule& fused,
 }  // namespace
 
 absl::StatusOr<GraphModuleWithAttr> fuse_fx(const GraphModule& model, const FuseOptions& options) {
+  FXQ_RETURN_IF_ERROR(require_stage(model, "", "fuse_fx"));
   GraphModule fused = model.copy();
   FXQ_ASSIGN_OR_RETURN(Pipeline pipeline,
                        Pipeline::parse("modularize, remove_identity, fuse, dce"));

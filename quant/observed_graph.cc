@@ -1,5 +1,6 @@
 #include "fxq/quant/observed_graph.h"
 
+#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include "fxq/base/status.h"
@@ -20,6 +21,7 @@ absl::StatusOr<ObservedGraphModule> ObservedGraphModule::from_graph_module(Graph
 March ObservedGraphModule::march() const { return march_of(gm_).value_or(March::CPU); }
 
 absl::StatusOr<c10::IValue> ObservedGraphModule::forward(std::vector<c10::IValue> inputs) const {
+  const at::AutoGradMode gradients(gm_.is_training() && at::GradMode::is_enabled());
   return gm_.forward(std::move(inputs));
 }
 

@@ -29,7 +29,7 @@ class ObservedGraphModule {
   const GraphModule& graph_module() const { return gm_; }
   March march() const;
 
-  // Runs, observes, fake-quantizes, as its state says.
+  // Runs, observes, fake-quantizes, as its state says. Gradients are recorded in train() mode only.
   absl::StatusOr<c10::IValue> forward(std::vector<c10::IValue> inputs) const;
 
   // Of values and weights, by path.

@@ -29,7 +29,7 @@ MaybeRefusal refuse_march(const OpDef& def, const SupportQuestion& question) {
 
 MaybeRefusal refuse_tensor(const Node& value, std::string_view role) {
   const Type& type = value.type;
-  if (type.kind != Type::Kind::kUnknown && !type.is_tensor() && type.elements.empty()) {
+  if (type.kind != Type::Kind::kUnknown && !type.is_tensor()) {
     return Refusal{"E004", fmt::format("{} %{} is no tensor", role, value.name())};
   }
   if (type.dtype && *type.dtype != DType::kF32) {
@@ -44,9 +44,9 @@ MaybeRefusal refuse_tensor(const Node& value, std::string_view role) {
 }
 
 // Several results are read through getitem only, so that each part has a type of its own.
-MaybeRefusal refuse_parts(const Node& node) {
+MaybeRefusal refuse_result(const Node& node) {
   if (node.type.kind != Type::Kind::kTuple && node.type.kind != Type::Kind::kList) {
-    return std::nullopt;
+    return refuse_tensor(node, "its result");
   }
   for (const Node* user : node.users()) {
     if (user->op() != OpId::kGetItem) {
@@ -90,8 +90,7 @@ std::optional<Refusal> refuse_integers(const Node& node, const SupportQuestion& 
   for (const Node* operand : operands) {
     if (MaybeRefusal refusal = refuse_tensor(*operand, "operand")) return refusal;
   }
-  if (MaybeRefusal refusal = refuse_tensor(node, "its result")) return refusal;
-  if (MaybeRefusal refusal = refuse_parts(node)) return refusal;
+  if (MaybeRefusal refusal = refuse_result(node)) return refusal;
   if (shares_operand(node) && !question.is_integer(operands[0])) {
     return Refusal{"E006", fmt::format("its operand %{} is float", operands[0]->name())};
   }

@@ -52,6 +52,7 @@ at::Tensor finish(const ReferenceCall& call, const at::Tensor& sums, int64_t cha
 
 std::string weighted_limits(const OpView& view) {
   if (!view.param("weight").defined()) return "its weight is computed while running";
+  if (!view.node()->is(NodeKind::kCallModule)) return "it is no module; run modularize first";
   if (const Node* other = view.node()->epilogue_add()) {
     if (!same_shape(other->type, view.node()->type)) return "its fused add broadcasts";
   }

@@ -1,6 +1,7 @@
 // Observers against their formulas, written out.
 #include "fxq/quant/observer.h"
 
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "fxq/graph/text.h"
 #include "fxq/quant/convert_fx.h"
 #include "fxq/quant/fake_quantize.h"
 #include "fxq/quant/fuse_fx.h"
@@ -48,7 +49,7 @@ graph (%x: f32[2,3,8,8]) {
   return (%f, %t)
 }
 )");
-  EXPECT_EQ(graph_text(observed.graph_module()), R"(graph (%x: f32[2,3,8,8]) {
+  EXPECT_EQ(graph_text(observed.graph_module()), R"(graph (%x) {
   %x_fq = fake_quantize @x_fq(%x)
   %r = fq_conv2d @a(%x_fq, activation="relu")
   %r_fq = fake_quantize @r_fq(%r)
@@ -79,14 +80,14 @@ graph (%x: f32[2,3,8,8]) {
 )";
 
 TEST(PrepareTest, CatHasItsOwnScale) {
-  EXPECT_EQ(graph_text(prepared(kCat).graph_module()), R"(graph (%x: f32[2,3,8,8]) {
+  EXPECT_EQ(graph_text(prepared(kCat).graph_module()), R"(graph (%x) {
   %x_fq = fake_quantize @x_fq(%x)
   %a = fq_conv2d @a(%x_fq)
   %a_fq = fake_quantize @a_fq(%a)
   %b = fq_conv2d @b(%x_fq)
   %b_fq = fake_quantize @b_fq(%b)
   %p = max_pool2d(%b_fq, [1,1])
-  %c = cat([%a_fq,%p], 1)
+  %c = cat([%a_fq, %p], 1)
   %c_fq = fake_quantize @c_fq(%c)
   return %c_fq
 }
@@ -97,14 +98,14 @@ TEST(PrepareTest, OptimizeGraphGivesCatOneScale) {
   PrepareOptions options;
   options.optimize_graph = true;
   auto observed = prepared(kCat, options);
-  EXPECT_EQ(graph_text(observed.graph_module()), R"(graph (%x: f32[2,3,8,8]) {
+  EXPECT_EQ(graph_text(observed.graph_module()), R"(graph (%x) {
   %x_fq = fake_quantize @x_fq(%x)
   %a = fq_conv2d @a(%x_fq)
   %a_fq = fake_quantize @a_fq(%a)
   %b = fq_conv2d @b(%x_fq)
   %b_fq = fake_quantize @a_fq(%b)
   %p = max_pool2d(%b_fq, [1,1])
-  %c = cat([%a_fq,%p], 1)
+  %c = cat([%a_fq, %p], 1)
   return %c
 }
 )");
@@ -151,7 +152,7 @@ graph (%x: f32[2,4,8,8]) {
   return %m
 }
 )");
-  EXPECT_EQ(graph_text(observed.graph_module()), R"(graph (%x: f32[2,4,8,8]) {
+  EXPECT_EQ(graph_text(observed.graph_module()), R"(graph (%x) {
   %s = softmax(%x, 1)
   %s_fq = fake_quantize @s_fq(%s)
   %a = fq_conv2d @a(%s_fq)
@@ -270,7 +271,7 @@ graph (%x: f32[2,3,8,8]) {
   ASSERT_TRUE(observed.forward({random({2, 3, 8, 8}, 1, 50.0)}).ok());
   auto quantized = convert_fx(observed);
   ASSERT_TRUE(quantized.ok()) << quantized.status();
-  EXPECT_EQ(graph_text(quantized->graph_module()), R"(graph (%x: f32[2,3,8,8]) {
+  EXPECT_EQ(graph_text(quantized->graph_module()), R"(graph (%x) {
   %q_q = quantize(%x)
   %a = conv2d @a(%q_q)
   %a_dq = dequantize(%a)
