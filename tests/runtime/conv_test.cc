@@ -339,7 +339,7 @@ ConvCase random_case(uint32_t seed) {
 
 TEST(Conv, RandomShapesEqualTheDefinition) {
   const char* const wanted = std::getenv("FXQ_FUZZ");
-  const uint32_t cases = wanted ? static_cast<uint32_t>(std::atoi(wanted)) : 200;
+  const uint32_t cases = wanted ? static_cast<uint32_t>(std::atoi(wanted)) : 100;
   for (uint32_t seed = 0; seed < cases; ++seed) {
     SCOPED_TRACE(seed);
     expect_exact(random_case(seed));
