@@ -336,13 +336,17 @@ class Binder {
 
 // Numbers of groups to merge into one (a block-diagonal weight), for group widths that oneDNN has
 // no kernel for: blocks of 16 channels, then everything.
+// Not at any price: the zeros are multiplied too.
 std::vector<int64_t> mergers(const ConvGeometry& g) {
+  constexpr int64_t kMostMerged = 64;
+  constexpr int64_t kMostWeights = 8 << 20;
+  const int64_t weights = g.out_channels * g.group_inputs() * g.taps();
   std::vector<int64_t> result = {1};
   for (int64_t merged = 2; merged <= g.groups; ++merged) {
     if (g.groups % merged != 0) continue;
     const bool blocks = g.group_inputs() * merged % 16 == 0 && g.group_outputs() * merged % 16 == 0;
     if (!blocks && merged != g.groups) continue;
-    result.push_back(merged);
+    if (merged <= kMostMerged && merged * weights <= kMostWeights) result.push_back(merged);
     break;
   }
   return result;
