@@ -1,5 +1,6 @@
 // MaxPool: y = max of the window, integers and scale kept. attrs kernel_size, stride, padding,
 // dilation, ceil_mode. Stored order is value order, so the shift of i8 does not matter.
+#include <cstring>
 #include <limits>
 
 #include "fxq/base/status.h"
@@ -13,8 +14,6 @@ namespace {
 
 using namespace kernels;  // NOLINT(google-build-using-namespace): this file is one of its members
 
-constexpr int64_t kBlock = 64;  // channels whose maxima stay in registers
-
 // Maxima over rows x columns taps; steps in elements.
 struct Taps {
   int64_t rows = 0;
@@ -23,28 +22,40 @@ struct Taps {
   int64_t column_step = 0;
 };
 
+// Maxima of as many channels as kBytes hold, in registers: a loop over an array would go through
+// memory at each tap.
+template <typename T, size_t kBytes>
+inline __attribute__((always_inline)) int64_t max_blocks(const T* x, Taps taps, int64_t channel,
+                                                         int64_t channels, T* y) {
+  typedef T Block __attribute__((vector_size(kBytes)));
+  constexpr auto kLanes = static_cast<int64_t>(kBytes / sizeof(T));
+  for (; channel + kLanes <= channels; channel += kLanes) {
+    Block best = Block{} + std::numeric_limits<T>::lowest();
+    for (int64_t r = 0; r < taps.rows; ++r) {
+      const T* from = x + r * taps.row_step + channel;
+      for (int64_t k = 0; k < taps.columns; ++k, from += taps.column_step) {
+        Block value;
+        std::memcpy(&value, from, kBytes);
+        best = value > best ? value : best;
+      }
+    }
+    std::memcpy(y + channel, &best, kBytes);
+  }
+  return channel;
+}
+
 template <typename T>
 inline __attribute__((always_inline)) void max_pixel(const T* x, Taps taps, int64_t channels,
                                                      T* y) {
-  int64_t c = 0;
-  for (; c + kBlock <= channels; c += kBlock) {
-    T best[kBlock];
-    for (T& value : best) value = std::numeric_limits<T>::lowest();
+  int64_t channel = max_blocks<T, 64>(x, taps, 0, channels, y);
+  channel = max_blocks<T, 16>(x, taps, channel, channels, y);
+  for (; channel < channels; ++channel) {
+    T best = std::numeric_limits<T>::lowest();
     for (int64_t r = 0; r < taps.rows; ++r) {
-      for (int64_t k = 0; k < taps.columns; ++k) {
-        const T* from = x + r * taps.row_step + k * taps.column_step + c;
-        for (int64_t i = 0; i < kBlock; ++i) best[i] = std::max(best[i], from[i]);
-      }
+      const T* from = x + r * taps.row_step + channel;
+      for (int64_t k = 0; k < taps.columns; ++k) best = std::max(best, from[k * taps.column_step]);
     }
-    for (int64_t i = 0; i < kBlock; ++i) y[c + i] = best[i];
-  }
-  if (c == channels) return;
-  for (int64_t i = c; i < channels; ++i) y[i] = std::numeric_limits<T>::lowest();
-  for (int64_t r = 0; r < taps.rows; ++r) {
-    for (int64_t k = 0; k < taps.columns; ++k) {
-      const T* from = x + r * taps.row_step + k * taps.column_step;
-      for (int64_t i = c; i < channels; ++i) y[i] = std::max(y[i], from[i]);
-    }
+    y[channel] = best;
   }
 }
 

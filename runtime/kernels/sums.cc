@@ -45,6 +45,31 @@ void sum(const int16_t* x, const SumTaps& taps, int64_t count, int64_t* sums) {
   sum_words(x, taps, count, sums);
 }
 
+template <typename Sum, typename Y>
+inline __attribute__((always_inline)) void finish_run(const Sum* sums, Sum shift, float m,
+                                                      OutputRange range, int shift_out,
+                                                      int64_t count, Y* y) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float p = static_cast<float>(sums[i] - shift) * m;
+    y[i] = static_cast<Y>(round_to(p, range) + shift_out);
+  }
+}
+
+FXQ_VECTORIZE void finish_bytes(const int32_t* sums, int32_t shift, float m, OutputRange range,
+                                int shift_out, int64_t count, uint8_t* y) {
+  finish_run(sums, shift, m, range, shift_out, count, y);
+}
+// Averages of 16-bit values, or into them, are rare.
+template <typename Sum, typename Y>
+void finish(const Sum* sums, Sum shift, float m, OutputRange range, int shift_out, int64_t count,
+            Y* y) {
+  if constexpr (sizeof(Sum) == sizeof(int32_t) && sizeof(Y) == 1) {
+    finish_bytes(sums, shift, m, range, shift_out, count, y);
+  } else {
+    finish_run(sums, shift, m, range, shift_out, count, y);
+  }
+}
+
 }  // namespace
 
 template <typename X, typename Y>
@@ -57,10 +82,7 @@ void average(const X* x, const SumTaps& taps, int64_t channels, double divisor,
   for (int64_t c = 0; c < channels; c += kBlock) {
     const int64_t count = std::min(kBlock, channels - c);
     sum(x + c, taps, count, sums);
-    for (int64_t i = 0; i < count; ++i) {
-      const float p = static_cast<float>(sums[i] - shift) * m;
-      y[c + i] = static_cast<Y>(round_to(p, rule.range) + rule.shift_out);
-    }
+    finish(sums, shift, m, rule.range, rule.shift_out, count, y + c);
   }
 }
 
