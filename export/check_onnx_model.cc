@@ -13,7 +13,7 @@ absl::Status check_onnx_model(onnx::ModelProto& model, const OnnxCheck& check) {
     onnx::ShapeInferenceOptions options;
     options.check_type = check.strict;
     options.error_mode = check.strict ? 1 : 0;
-    options.data_propagation = true;
+    options.enable_data_propagation = true;
     onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), options);
     if (check.strict) onnx::checker::check_model(model);
   } catch (const std::exception& error) {

@@ -1,0 +1,169 @@
+// A QDQ model cut at every "<node>_q": what DequantizeLinear reads becomes an input "<node>_ref",
+// what QuantizeLinear writes an output. One run compares all nodes, each on the reference's inputs.
+#include "compare.h"
+
+#include <ATen/core/Tensor.h>
+#include <onnx/onnx_pb.h>
+
+#include <cmath>
+#include <set>
+
+#include "fxq/export/onnx_model.h"
+#include "fxq/graph/tensor_convert.h"
+#include "fxq/quant/compare.h"
+
+namespace fxq::export_test {
+namespace {
+
+std::unique_ptr<onnx::ModelProto> build(const GraphModule& gm, const std::vector<c10::IValue>& args,
+                                        ExportOptions options, const std::string& tag) {
+  options.enable_onnx_checker = true;
+  ExportSummary summary;
+  auto model = build_onnx_model(gm, args, options, summary);
+  EXPECT_TRUE(model.ok()) << tag << ": " << model.status();
+  if (!model.ok()) return nullptr;
+  EXPECT_TRUE(summary.fallthrough.empty()) << tag << ": " << summary.fallthrough[0];
+  return *std::move(model);
+}
+
+Tensors named_inputs(const onnx::ModelProto& model, const std::vector<c10::IValue>& input) {
+  Tensors tensors;
+  for (size_t i = 0; i < input.size(); ++i) {
+    tensors[model.graph().input(static_cast<int>(i)).name()] = input[i].toTensor().contiguous();
+  }
+  return tensors;
+}
+
+std::vector<std::string> output_names(const onnx::ModelProto& model) {
+  std::vector<std::string> names;
+  for (const auto& output : model.graph().output()) names.push_back(output.name());
+  return names;
+}
+
+std::vector<at::Tensor> in_order(const Tensors& tensors, const std::vector<std::string>& names) {
+  std::vector<at::Tensor> result;
+  for (const std::string& name : names) result.push_back(tensors.at(name));
+  return result;
+}
+
+void declare(onnx::ValueInfoProto& info, const std::string& name, DType dtype, int64_t rank) {
+  info.set_name(name);
+  auto& type = *info.mutable_type()->mutable_tensor_type();
+  type.set_elem_type(onnx_element_type(dtype));
+  for (int64_t i = 0; i < rank; ++i) type.mutable_shape()->add_dim();
+}
+
+// The integers of every quantized tensor, by node.
+Tensors reference_integers(const QuantizedGraph& model, const std::vector<c10::IValue>& input) {
+  const auto values = record_values(model.graph_module(), input);
+  EXPECT_TRUE(values.ok()) << values.status();
+  Tensors integers;
+  for (const Node* node : model.graph_module().graph().nodes()) {
+    if (!values.ok() || !node->type.is_quantized() || node->is(NodeKind::kGetAttr)) continue;
+    const auto scalar = static_cast<at::ScalarType>(scalar_type_number(*node->type.dtype));
+    integers[node->name()] =
+        (values->at(node->name()).to(at::kDouble) / node->type.qparams->scale).round().to(scalar);
+  }
+  return integers;
+}
+
+struct CutModel {
+  Tensors inputs;
+  std::vector<std::string> nodes;
+};
+
+CutModel cut(onnx::ModelProto& model, const Tensors& integers) {
+  CutModel result;
+  std::set<std::string> written;
+  onnx::GraphProto& graph = *model.mutable_graph();
+  for (const auto& [name, value] : integers) {
+    bool exists = false;
+    for (auto& node : *graph.mutable_node()) {
+      exists |= node.op_type() == "QuantizeLinear" && node.output(0) == name + "_q";
+    }
+    if (!exists) continue;
+    result.nodes.push_back(name);
+    declare(*graph.add_output(), name + "_q", *dtype_of(value), value.dim());
+    declare(*graph.add_input(), name + "_ref", *dtype_of(value), value.dim());
+    result.inputs[name + "_ref"] = value.contiguous();
+    for (auto& node : *graph.mutable_node()) {
+      if (node.op_type() == "DequantizeLinear" && node.input(0) == name + "_q") {
+        node.set_input(0, name + "_ref");
+      }
+    }
+  }
+  return result;
+}
+
+ExportOptions qdq_options() {
+  ExportOptions options;
+  options.opset_version = 13;
+  return options;
+}
+
+}  // namespace
+
+void expect_same_floats(const FloatNet& net, const FloatCheck& check) {
+  const auto model = build(net.graph, net.input, check.options, check.tag);
+  if (!model) return;
+  const auto expected = net.graph.forward(net.input);
+  ASSERT_TRUE(expected.ok()) << check.tag << ": " << expected.status();
+  const std::vector<std::string> names = output_names(*model);
+  const auto actual = run_onnx_runtime(*model, named_inputs(*model, net.input), names);
+  ASSERT_TRUE(actual.ok()) << check.tag << ": " << actual.status();
+  const std::vector<at::Tensor> wanted = flatten_tensors(*expected);
+  const std::vector<at::Tensor> got = in_order(*actual, names);
+  ASSERT_EQ(wanted.size(), got.size()) << check.tag;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    ASSERT_EQ(wanted[i].sizes(), got[i].sizes()) << check.tag;
+    const at::Tensor reference = wanted[i].to(at::kDouble);
+    const double difference = (reference - got[i].to(at::kDouble)).abs().max().item<double>();
+    const double largest = std::max(1e-6, reference.abs().max().item<double>());
+    EXPECT_LE(difference / largest, check.tolerance) << check.tag << ", output " << names[i];
+  }
+}
+
+void expect_nodes_within_one_step(const QuantizedGraph& model,
+                                  const std::vector<c10::IValue>& input) {
+  const auto proto = build(model.graph_module(), input, qdq_options(), "QDQ");
+  if (!proto) return;
+  const Tensors integers = reference_integers(model, input);
+  CutModel parts = cut(*proto, integers);
+  ASSERT_FALSE(parts.nodes.empty());
+  std::vector<std::string> names;
+  for (const std::string& node : parts.nodes) names.push_back(node + "_q");
+  Tensors inputs = named_inputs(*proto, input);
+  inputs.insert(parts.inputs.begin(), parts.inputs.end());
+  const auto actual = run_onnx_runtime(*proto, inputs, names);
+  ASSERT_TRUE(actual.ok()) << actual.status();
+  int64_t differing = 0, total = 0;
+  for (const std::string& node : parts.nodes) {
+    const at::Tensor difference =
+        (integers.at(node).to(at::kInt) - actual->at(node + "_q").to(at::kInt)).abs();
+    EXPECT_LE(difference.max().item<int>(), 1) << "%" << node;
+    differing += difference.ne(0).sum().item<int64_t>();
+    total += difference.numel();
+  }
+  // Rounding differs near ties alone.
+  EXPECT_LE(static_cast<double>(differing), 0.01 * static_cast<double>(total));
+  ::testing::Test::RecordProperty("nodes", static_cast<int>(parts.nodes.size()));
+}
+
+double onnx_runtime_sqnr(const QuantizedGraph& model, const std::vector<c10::IValue>& input) {
+  const auto proto = build(model.graph_module(), input, qdq_options(), "QDQ");
+  if (!proto) return 0;
+  const auto expected = model.forward(input);
+  EXPECT_TRUE(expected.ok()) << expected.status();
+  const std::vector<std::string> names = output_names(*proto);
+  const auto actual = run_onnx_runtime(*proto, named_inputs(*proto, input), names);
+  EXPECT_TRUE(actual.ok()) << actual.status();
+  if (!expected.ok() || !actual.ok()) return 0;
+  double worst = std::numeric_limits<double>::infinity();
+  const std::vector<at::Tensor> wanted = flatten_tensors(*expected);
+  for (size_t i = 0; i < wanted.size() && i < names.size(); ++i) {
+    worst = std::min(worst, sqnr_db(wanted[i], actual->at(names[i])).value_or(0));
+  }
+  return worst;
+}
+
+}  // namespace fxq::export_test

@@ -1,0 +1,177 @@
+// Options, names, and what is refused.
+#include <gtest/gtest.h>
+#include <onnx/onnx_pb.h>
+
+#include <filesystem>
+
+#include "compare.h"
+#include "fxq/base/file.h"
+#include "fxq/export/onnx_model.h"
+
+namespace fxq::export_test {
+namespace {
+
+constexpr const char* kSmall = R"(
+module @fc = linear(weight: f32[3,4], bias: f32[3])
+state @fc.weight = normal(1)
+state @fc.bias = normal(2)
+graph (%x: f32[2,4]) {
+  %fc = linear @fc(%x)
+  %relu = relu(%fc)
+  return (%relu, %x, %relu)
+}
+)";
+
+std::unique_ptr<onnx::ModelProto> build(const std::string& text, const ExportOptions& options) {
+  const FloatNet net = text_net(text);
+  ExportSummary summary;
+  auto model = build_onnx_model(net.graph, net.input, options, summary);
+  EXPECT_TRUE(model.ok()) << model.status();
+  return model.ok() ? *std::move(model) : std::make_unique<onnx::ModelProto>();
+}
+
+std::string refusal(const std::string& text, const ExportOptions& options) {
+  const FloatNet net = text_net(text);
+  ExportSummary summary;
+  const auto model = build_onnx_model(net.graph, net.input, options, summary);
+  return model.ok() ? "" : std::string(model.status().message());
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::vector<std::string> names(
+    const google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>& all) {
+  std::vector<std::string> result;
+  for (const auto& info : all) result.push_back(info.name());
+  return result;
+}
+
+using Strings = std::vector<std::string>;
+
+TEST(OptionsTest, OutputsThatAreInputsOrRepeatGetTheirOwnValue) {
+  ExportOptions options;
+  options.enable_onnx_checker = true;
+  const auto model = build(kSmall, options);
+  EXPECT_EQ(names(model->graph().input()), (Strings{"x"}));
+  EXPECT_EQ(names(model->graph().output()), (Strings{"relu", "output_1", "output_2"}));
+}
+
+TEST(OptionsTest, NamesMayBeThoseOfOtherValues) {
+  ExportOptions options;
+  options.enable_onnx_checker = true;
+  options.input_names = {"relu"};
+  options.output_names = {"fc", "same", "x"};
+  const auto model = build(kSmall, options);
+  EXPECT_EQ(names(model->graph().input()), (Strings{"relu"}));
+  EXPECT_EQ(names(model->graph().output()), (Strings{"fc", "same", "x"}));
+}
+
+TEST(OptionsTest, DynamicAxesFollowTheBatch) {
+  ExportOptions options;
+  options.enable_onnx_checker = true;
+  options.dynamic_axes = {{"x", {{0, "N"}}}};
+  const auto model = build(kSmall, options);
+  for (const auto& info : model->graph().output()) {
+    EXPECT_EQ(info.type().tensor_type().shape().dim(0).dim_param(), "N") << info.name();
+  }
+}
+
+TEST(OptionsTest, ParametersAsInputs) {
+  ExportOptions options;
+  options.enable_onnx_checker = true;
+  options.export_params = false;
+  auto model = build(kSmall, options);
+  EXPECT_EQ(names(model->graph().input()), (Strings{"x", "fc.weight", "fc.bias"}));
+  EXPECT_EQ(model->graph().initializer_size(), 0);
+  options.export_params = true;
+  options.keep_initializers_as_inputs = true;
+  model = build(kSmall, options);
+  EXPECT_EQ(model->graph().input_size(), 3);
+  EXPECT_EQ(model->graph().initializer_size(), 2);
+}
+
+constexpr const char* kForeign = R"(
+graph (%x: f32[2,4]) {
+  %a = aten::cumsum(%x, 1)
+  %b = aten::flip(%a, [1])
+  %c = relu(%b)
+  return %c
+}
+)";
+
+TEST(OptionsTest, AllOpsThatOnnxLacksAreNamed) {
+  ExportOptions options;
+  options.operator_export_type = OperatorExportTypes::kOnnx;
+  const std::string text = refusal(kForeign, options);
+  EXPECT_TRUE(contains(text, "%a (aten::cumsum)")) << text;
+  EXPECT_TRUE(contains(text, "X001")) << text;
+}
+
+TEST(OptionsTest, OpsThatOnnxLacksFallThrough) {
+  ExportOptions options;
+  options.enable_onnx_checker = true;
+  options.custom_opsets = {{"aten", 3}};
+  const FloatNet net = text_net(kForeign);
+  ExportSummary summary;
+  const auto model = build_onnx_model(net.graph, net.input, options, summary);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(summary.fallthrough.size(), 2U);
+  EXPECT_EQ(summary.operators["aten.cumsum"], 1);
+  bool found = false;
+  for (const auto& import : (*model)->opset_import()) {
+    found |= import.domain() == "aten" && import.version() == 3;
+  }
+  EXPECT_TRUE(found);
+}
+
+TEST(OptionsTest, AllFaultsOfTheOptionsAtOnce) {
+  ExportOptions options;
+  options.opset_version = 9;
+  options.input_names = {"a", "b"};
+  options.dynamic_axes = {{"y", {{0, "N"}}}};
+  const std::string text = refusal(kSmall, options);
+  EXPECT_TRUE(contains(text, "opset_version 9")) << text;
+  EXPECT_TRUE(contains(text, "input_names has 2 names")) << text;
+  EXPECT_TRUE(contains(text, "no input or output is named 'y'")) << text;
+}
+
+TEST(OptionsTest, AxesThatAreNotThere) {
+  ExportOptions options;
+  options.dynamic_axes = {{"x", {{5, "N"}}}};
+  EXPECT_TRUE(contains(refusal(kSmall, options), "it has no axis 5"));
+}
+
+TEST(OptionsTest, AFixedBatchIsSaid) {
+  constexpr const char* kFixed = R"(
+graph (%x: f32[2,4]) {
+  %y = view(%x, [4,2])
+  return %y
+}
+)";
+  ExportOptions options;
+  options.dynamic_axes = {{"x", {{0, "N"}}}};
+  const std::string text = refusal(kFixed, options);
+  EXPECT_TRUE(contains(text, "does not run with other sizes")) << text;
+  EXPECT_TRUE(contains(text, "%y")) << text;
+  const FloatNet net = text_net(kFixed);
+  EXPECT_TRUE(dynamic_batch_axes(net.graph, net.input).empty());
+}
+
+TEST(OptionsTest, FilesAppearWhole) {
+  const FloatNet net = text_net(kSmall);
+  const std::string folder = scratch_directory();
+  const auto good = export_to_onnx(net.graph, net.input, folder + "/m.onnx");
+  ASSERT_TRUE(good.ok()) << good.status();
+  EXPECT_EQ(std::filesystem::file_size(folder + "/m.onnx"), good->file_bytes);
+  onnx::ModelProto model;
+  EXPECT_TRUE(model.ParseFromString(*read_file(folder + "/m.onnx")));
+  EXPECT_EQ(model.producer_name(), "fxq");
+  const auto bad = export_to_onnx(net.graph, net.input, folder + "/none/m.onnx");
+  EXPECT_FALSE(bad.ok());
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace fxq::export_test

@@ -1,0 +1,109 @@
+// Small integer graphs: each kernel family through QDQ, one node at a time, and the form of the
+// file.
+#include <gtest/gtest.h>
+#include <onnx/onnx_pb.h>
+
+#include <map>
+
+#include "compare.h"
+#include "fxq/export/onnx_model.h"
+
+namespace fxq::export_test {
+namespace {
+
+constexpr const char* kNet = R"(
+module @conv = conv2d(weight: f32[8,3,3,3], bias: f32[8], padding=[1,1])
+module @dw = conv2d(weight: f32[8,1,3,3], bias: f32[8], padding=[1,1], groups=8)
+module @up = conv_transpose2d(weight: f32[8,4,2,2], bias: f32[8], stride=[2,2], groups=2)
+module @prelu = prelu(weight: f32[8])
+module @fc = linear(weight: f32[10,8], bias: f32[10])
+state @conv.weight = normal(1, 0.2)
+state @conv.bias = normal(2, 0.3)
+state @dw.weight = normal(3, 0.3)
+state @dw.bias = normal(4, 0.3)
+state @up.weight = normal(5, 0.3)
+state @up.bias = normal(6, 0.3)
+state @prelu.weight = uniform(7, 0.1, 0.4)
+state @fc.weight = normal(8, 0.3)
+state @fc.bias = normal(9)
+graph (%x: f32[2,3,8,8]) {
+  %conv = conv2d @conv(%x)
+  %relu = relu(%conv)
+  %dw = conv2d @dw(%relu)
+  %sum = add(%dw, %relu)
+  %relu6 = relu6(%sum)
+  %up = conv_transpose2d @up(%relu6)
+  %prelu = prelu @prelu(%up)
+  %sig = sigmoid(%prelu)
+  %gate = mul(%sig, %up)
+  %pool = max_pool2d(%gate, [3,3], [2,2], [1,1])
+  %avg = avg_pool2d(%pool, [2,2])
+  %parts = chunk(%avg, 2, 1)
+  %left = getitem(%parts, 0)
+  %right = getitem(%parts, 1)
+  %cat = cat([%right, %left], 1)
+  %shuffled = permute(%cat, [0,2,3,1])
+  %back = permute(%shuffled, [0,3,1,2])
+  %near = upsample_nearest2d(%back, none, [2.0,2.0])
+  %gap = adaptive_avg_pool2d(%near, [1,1])
+  %flat = flatten(%gap, 1)
+  %fc = linear @fc(%flat)
+  return %fc
+}
+)";
+
+std::map<std::string, int> operators(const onnx::ModelProto& model) {
+  std::map<std::string, int> count;
+  for (const auto& node : model.graph().node()) ++count[node.op_type()];
+  return count;
+}
+
+TEST(QdqTest, NodesAreWithinOneStep) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  const FloatNet net = text_net(kNet);
+  const auto quantized = quantize_net(net);
+  ASSERT_TRUE(quantized);
+  EXPECT_EQ(quantized->report.count(OpMode::kFloat), 0) << quantized->report.to_string();
+  expect_nodes_within_one_step(*quantized, net.input);
+}
+
+TEST(QdqTest, WeightsAndNames) {
+  const FloatNet net = text_net(kNet);
+  const auto quantized = quantize_net(net);
+  ASSERT_TRUE(quantized);
+  ExportOptions options;
+  options.opset_version = 13;
+  options.enable_onnx_checker = true;
+  ExportSummary summary;
+  const auto model = build_onnx_model(quantized->graph_module(), net.input, options, summary);
+  ASSERT_TRUE(model.ok()) << model.status();
+  std::map<std::string, int> types;
+  for (const auto& tensor : (*model)->graph().initializer())
+    types[tensor.name()] = tensor.data_type();
+  EXPECT_EQ(types["conv.weight"], onnx::TensorProto::INT8);
+  EXPECT_EQ(types["conv.bias"], onnx::TensorProto::INT32);
+  EXPECT_EQ(types["conv.weight_scale"], onnx::TensorProto::FLOAT);
+  EXPECT_EQ(operators(**model)["Conv"], 2);
+  ASSERT_EQ((*model)->graph().output_size(), 1);
+  EXPECT_EQ((*model)->graph().output(0).name(), "fc");
+  EXPECT_EQ(summary.outputs.at(0).type, "f32[2,10]");
+  bool has_integers = false;
+  for (const auto& node : (*model)->graph().node()) {
+    has_integers |= node.op_type() == "QuantizeLinear" && node.output(0) == "relu_q";
+  }
+  EXPECT_TRUE(has_integers);
+}
+
+TEST(QdqTest, ChannelScalesNeedOpset13) {
+  const FloatNet net = text_net(kNet);
+  const auto quantized = quantize_net(net);
+  ASSERT_TRUE(quantized);
+  const auto result = export_to_onnx(*quantized, net.input, scratch_directory() + "/m.onnx");
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(std::string(result.status().message()).find("need opset 13"), std::string::npos)
+      << result.status();
+}
+
+}  // namespace
+}  // namespace fxq::export_test
