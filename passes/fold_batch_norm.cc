@@ -14,9 +14,6 @@ namespace fxq {
 namespace {
 
 std::string refuse_statistics(const GraphModule& gm, const Node& bn) {
-  if (runs_in_training_mode(gm, bn)) {
-    return fmt::format("%{} is in training mode: call eval() first", bn.name());
-  }
   const OpView view(gm, &bn);
   for (const char* name : {"weight", "bias", "running_mean", "running_var"}) {
     if (view.param_node(name) && !view.param(name).defined()) {
@@ -24,8 +21,11 @@ std::string refuse_statistics(const GraphModule& gm, const Node& bn) {
                          view.param_node(name)->name());
     }
   }
-  if (view.param("running_mean").defined() && view.param("running_var").defined()) return "";
-  return fmt::format("%{} keeps no running statistics", bn.name());
+  if (!view.param("running_mean").defined() || !view.param("running_var").defined()) {
+    return fmt::format("%{} keeps no running statistics", bn.name());
+  }
+  if (!runs_in_training_mode(gm, bn)) return "";
+  return fmt::format("%{} is in training mode: call eval() first", bn.name());
 }
 
 // Channels of a batch norm stand at dimension 1; those of a linear are last.

@@ -50,6 +50,7 @@ absl::StatusOr<bool> fold_batch_norm(GraphModule& gm) {
 absl::StatusOr<bool> fuse(GraphModule& gm) {
   FXQ_ASSIGN_OR_RETURN(const bool folded, fold_batch_norm(gm));
   FXQ_ASSIGN_OR_RETURN(const RewriteStats stats, rewrite(gm, fusion_rules()));
+  if (stats.rewrites != 0) gm.remove_unused();
   return folded || stats.rewrites != 0;
 }
 

@@ -8,6 +8,7 @@
 #include "fxq/base/status.h"
 #include "fxq/passes/cleanup.h"
 #include "fxq/passes/fuse_rules.h"
+#include "fxq/passes/recompose.h"
 
 namespace fxq {
 namespace {
@@ -21,6 +22,7 @@ constexpr PassInfo kPasses[] = {
     {"fuse", "fold_batch_norm, then make adds and activations epilogues of the op before them",
      fuse},
     {"modularize", "turn functional ops whose parameters are attributes into modules", modularize},
+    {"recompose", "make one op of what was written out: x * sigmoid(x) is silu(x)", recompose},
     {"remove_identity", "remove what does nothing at inference: identity, dropout, detach, ...",
      remove_identity},
 };

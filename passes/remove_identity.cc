@@ -22,20 +22,13 @@ bool copies(const Node& node) {
   return node.op() == OpId::kClone || node.op() == OpId::kContiguous;
 }
 
-bool is_graph_value(const Node& node) {
-  return node.is(NodeKind::kPlaceholder) || node.is(NodeKind::kGetAttr);
-}
-
 bool is_needed(const GraphModule& gm, const Node& node, bool has_barriers) {
   if (runs_in_training_mode(gm, node)) return true;
   if (node.op() == OpId::kDetach && gm.is_training()) return true;
   if (!copies(node)) return false;
   if (has_barriers) return true;
-  const bool returned_input = is_graph_value(*node.inputs()[0]);
-  return std::any_of(node.users().begin(), node.users().end(), [&](const Node* user) {
-    if (user->is(NodeKind::kOutput)) return returned_input;
-    return user->op() == OpId::kNone;
-  });
+  return std::any_of(node.users().begin(), node.users().end(),
+                     [](const Node* user) { return user->op() == OpId::kNone; });
 }
 
 // reshape(x) is view(x) wherever view works, and works on any layout.
