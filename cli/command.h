@@ -1,0 +1,27 @@
+// One subcommand of `fxq`: it declares its options on a CLI11 app and runs later, when they are
+// parsed. The options live in the run function; main.cc owns both.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "absl/status/status.h"
+
+namespace fxq {
+
+struct Command {
+  CLI::App* app = nullptr;
+  std::function<absl::Status()> run;
+};
+
+Command add_inspect(CLI::App& root);
+Command add_quantize(CLI::App& root);
+Command add_run(CLI::App& root);
+Command add_eval(CLI::App& root);
+Command add_export(CLI::App& root);
+Command add_bench(CLI::App& root);
+
+// Versions of fxq and of what it stands on, and the instruction set in use.
+std::string version_text();
+
+}  // namespace fxq

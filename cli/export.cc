@@ -1,0 +1,115 @@
+// fxq export: a .pt becomes a float ONNX file, a .fxq a QDQ one.
+#include <fmt/format.h>
+
+#include "fxq/base/status.h"
+#include "fxq/cli/command.h"
+#include "fxq/cli/feed.h"
+#include "fxq/cli/float_model.h"
+#include "fxq/cli/model_file.h"
+#include "fxq/export/onnx_export.h"
+
+namespace fxq {
+namespace {
+
+struct ExportArguments {
+  std::string model;
+  std::string output;
+  std::vector<std::string> shapes;
+  int opset = 13;
+  bool fixed_batch = false;
+  bool no_check = false;
+  bool fallthrough = false;
+};
+
+ExportOptions export_options(const ExportArguments& arguments) {
+  ExportOptions options;
+  options.opset_version = arguments.opset;
+  options.enable_onnx_checker = !arguments.no_check;
+  options.operator_export_type =
+      arguments.fallthrough ? OperatorExportTypes::kOnnxFallthrough : OperatorExportTypes::kOnnx;
+  return options;
+}
+
+// The shapes that the user gives, else those that the graph was calibrated with.
+absl::StatusOr<std::vector<c10::IValue>> example(const ExportArguments& arguments,
+                                                 const GraphModule& gm) {
+  std::vector<std::string> shapes = arguments.shapes;
+  for (const Node* node : gm.graph().placeholders()) {
+    if (!arguments.shapes.empty()) break;
+    if (!node->type.has_static_shape()) {
+      return absl::InvalidArgumentError(
+          fmt::format("give the shape of input '{0}': --shape {0}=1x3x224x224", node->target()));
+    }
+    std::vector<int64_t> sizes;
+    for (const Dim& dim : *node->type.dims) sizes.push_back(dim.size);
+    shapes.push_back(fmt::format("{}={}", node->target(), fmt::join(sizes, "x")));
+  }
+  FXQ_ASSIGN_OR_RETURN(const std::vector<NamedTensor> inputs,
+                       random_inputs(shapes, input_names(gm)));
+  return to_values(inputs);
+}
+
+absl::StatusOr<ExportSummary> export_float(const ExportArguments& arguments) {
+  FXQ_ASSIGN_OR_RETURN(const GraphModule untyped, load_float_graph({arguments.model, {}}));
+  FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> args, example(arguments, untyped));
+  FXQ_ASSIGN_OR_RETURN(const GraphModule gm, load_float_graph({arguments.model, {}}, args));
+  ExportOptions options = export_options(arguments);
+  if (!arguments.fixed_batch) options.dynamic_axes = dynamic_batch_axes(gm, args);
+  return export_to_onnx(gm, args, arguments.output, options);
+}
+
+absl::StatusOr<ExportSummary> export_quantized(const ExportArguments& arguments) {
+  FXQ_ASSIGN_OR_RETURN(const QuantizedGraph model, load_fxq_graph(arguments.model));
+  FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> args,
+                       example(arguments, model.graph_module()));
+  ExportOptions options = export_options(arguments);
+  if (!arguments.fixed_batch) {
+    options.dynamic_axes = dynamic_batch_axes(model.graph_module(), args);
+  }
+  return export_to_onnx(model, args, arguments.output, options);
+}
+
+void print_summary(const ExportArguments& arguments, const ExportSummary& summary) {
+  fmt::print("{}  opset {}  {}{}\n", summary.is_quantized ? "QDQ" : "float", summary.opset_version,
+             fmt::format("{:.2f} MiB", static_cast<double>(summary.file_bytes) / 1048576.0),
+             arguments.no_check ? "" : "  checker and strict shape inference ok");
+  for (const auto& value : summary.inputs) fmt::print("  input  {} {}\n", value.name, value.type);
+  for (const auto& value : summary.outputs) fmt::print("  output {} {}\n", value.name, value.type);
+  for (const auto& [op, count] : summary.operators) fmt::print("  {:>4} x {}\n", count, op);
+  for (const std::string& line : summary.fallthrough) fmt::print("  not standard ONNX: {}\n", line);
+  fmt::print("wrote {}\n", arguments.output);
+}
+
+absl::Status export_model(const ExportArguments& arguments) {
+  FXQ_ASSIGN_OR_RETURN(const ModelKind kind, model_kind(arguments.model));
+  FXQ_ASSIGN_OR_RETURN(const ExportSummary summary, kind == ModelKind::kFxq
+                                                        ? export_quantized(arguments)
+                                                        : export_float(arguments));
+  print_summary(arguments, summary);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Command add_export(CLI::App& root) {
+  auto arguments = std::make_shared<ExportArguments>();
+  CLI::App* app =
+      root.add_subcommand("export", "Write an ONNX file: float from .pt, QDQ from .fxq");
+  app->footer(
+      "Examples:\n"
+      "  fxq export m.fxq --opset 13 -o m.onnx\n"
+      "  fxq export m.pt --shape 1x3x224x224 -o m.onnx");
+  app->add_option("model", arguments->model, "A .pt or .fxq file")->required();
+  app->add_option("-o,--output", arguments->output, "File to write (.onnx)")->required();
+  app->add_option("--opset", arguments->opset, "ONNX opset, 11 to 17 (default 13)")
+      ->check(CLI::Range(11, 17));
+  app->add_option("--shape", arguments->shapes,
+                  "Input shape (1x3x224x224 or name=...); a .fxq knows its own");
+  app->add_flag("--fixed-batch", arguments->fixed_batch, "Do not make the batch size symbolic");
+  app->add_flag("--no-check", arguments->no_check, "Skip onnx's checker and shape inference");
+  app->add_flag("--fallthrough", arguments->fallthrough,
+                "Write ops that ONNX lacks as nodes of domain aten instead of refusing them");
+  return {app, [arguments] { return export_model(*arguments); }};
+}
+
+}  // namespace fxq

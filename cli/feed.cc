@@ -1,0 +1,198 @@
+#include "fxq/cli/feed.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <fmt/format.h>
+#include <torch/csrc/jit/serialization/pickle.h>
+
+#include <cmath>
+#include <random>
+
+#include "fxq/base/file.h"
+#include "fxq/base/status.h"
+#include "fxq/data/npy.h"
+#include "fxq/graph/tensor_convert.h"
+
+namespace fxq {
+namespace {
+
+absl::Status collect(const std::string& path, const std::string& name, const c10::IValue& value,
+                     std::vector<NamedTensor>& tensors) {
+  if (value.isTensor()) {
+    FXQ_ASSIGN_OR_RETURN(HostTensor tensor, to_host_tensor(value.toTensor()));
+    tensors.push_back({name, std::move(tensor)});
+    return absl::OkStatus();
+  }
+  if (value.isGenericDict()) {
+    for (const auto& entry : value.toGenericDict()) {
+      const std::string key = entry.key().isString() ? entry.key().toStringRef() : name;
+      FXQ_RETURN_IF_ERROR(collect(path, key, entry.value(), tensors));
+    }
+    return absl::OkStatus();
+  }
+  if (value.isTuple() || value.isList()) {
+    const bool list = value.isList();
+    for (const c10::IValue& item : list ? value.toListRef() : value.toTupleRef().elements()) {
+      FXQ_RETURN_IF_ERROR(collect(path, name, item, tensors));
+    }
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("{}: holds a {}, needs tensors", path, value.tagKind()));
+}
+
+absl::StatusOr<std::vector<NamedTensor>> read_pt(const std::string& path) {
+  FXQ_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
+  std::vector<NamedTensor> tensors;
+  try {
+    const c10::IValue value =
+        torch::jit::pickle_load(std::vector<char>(bytes.begin(), bytes.end()));
+    FXQ_RETURN_IF_ERROR(collect(path, "", value, tensors));
+  } catch (const std::exception&) {
+    return absl::InvalidArgumentError(path +
+                                      ": LibTorch cannot read this pickle. Save a tensor or a "
+                                      "tuple of tensors with torch.save, or "
+                                      "arrays with numpy.save / numpy.savez");
+  }
+  return tensors;
+}
+
+// Box-Muller on a fixed generator: the same numbers with every standard library.
+class NormalSource {
+ public:
+  explicit NormalSource(uint64_t seed) : engine_(seed) {}
+  float next() {
+    constexpr double kPi = 3.14159265358979323846;
+    const double radius = std::sqrt(-2.0 * std::log(1.0 - unit()));
+    return static_cast<float>(radius * std::cos(2.0 * kPi * unit()));
+  }
+
+ private:
+  double unit() { return static_cast<double>(engine_() >> 11) * 0x1.0p-53; }
+  std::mt19937_64 engine_;
+};
+
+}  // namespace
+
+absl::StatusOr<Dataset> open_dataset(const FeedRequest& request) {
+  DatasetOptions options;
+  options.batch = request.batch;
+  options.limit = request.limit;
+  options.input_names = request.input_names;
+  options.pt_reader = read_pt;
+  if (!request.preprocess.empty()) {
+    FXQ_ASSIGN_OR_RETURN(options.preprocess, parse_preprocess_text(request.preprocess));
+  }
+  return Dataset::open(request.files, std::move(options));
+}
+
+absl::StatusOr<std::vector<int64_t>> parse_shape(const std::string& text) {
+  std::vector<int64_t> dims;
+  int64_t elements = 1;
+  for (size_t start = 0; start <= text.size();) {
+    const size_t end = std::min(text.find('x', start), text.size());
+    const std::string part = text.substr(start, end - start);
+    const bool number = !part.empty() && part.size() < 10 &&
+                        part.find_first_not_of("0123456789") == std::string::npos;
+    if (!number || std::stoll(part) == 0) {
+      return absl::InvalidArgumentError(
+          fmt::format("'{}' is no shape; write one as 1x3x224x224", text));
+    }
+    dims.push_back(std::stoll(part));
+    elements *= dims.back();
+    if (elements > (int64_t{1} << 32)) {
+      return absl::InvalidArgumentError(fmt::format("'{}' is too large", text));
+    }
+    start = end + 1;
+  }
+  return dims;
+}
+
+absl::StatusOr<std::vector<NamedTensor>> random_inputs(const std::vector<std::string>& shapes,
+                                                       const std::vector<std::string>& names) {
+  std::vector<NamedTensor> inputs(names.size());
+  std::vector<bool> given(names.size(), false);
+  NormalSource source(0);
+  size_t position = 0;
+  for (const std::string& text : shapes) {
+    const size_t equals = text.find('=');
+    const std::string name = equals == std::string::npos ? "" : text.substr(0, equals);
+    size_t index = position++;
+    for (size_t i = 0; !name.empty() && i < names.size(); ++i) {
+      if (names[i] == name) index = i;
+    }
+    if (index >= names.size() || (!name.empty() && names[index] != name) || given[index]) {
+      return absl::InvalidArgumentError(
+          fmt::format("'{}' fits no input; the model has: {}", text, fmt::join(names, ", ")));
+    }
+    FXQ_ASSIGN_OR_RETURN(const std::vector<int64_t> dims,
+                         parse_shape(equals == std::string::npos ? text : text.substr(equals + 1)));
+    HostTensor tensor(DType::kF32, dims);
+    for (float& value : tensor.mutable_data<float>()) value = source.next();
+    inputs[index] = {names[index], std::move(tensor)};
+    given[index] = true;
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (given[i]) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("input '{}' has no shape; say {}=1x3x224x224", names[i], names[i]));
+  }
+  return inputs;
+}
+
+std::vector<std::string> input_names(const GraphModule& gm) {
+  std::vector<std::string> names;
+  for (const Node* node : gm.graph().placeholders()) names.push_back(node->target());
+  return names;
+}
+
+std::vector<c10::IValue> to_values(const std::vector<NamedTensor>& inputs) {
+  std::vector<c10::IValue> values;
+  for (const NamedTensor& input : inputs) values.emplace_back(to_at_tensor(input.tensor));
+  return values;
+}
+
+std::vector<HostTensor> to_host_tensors(const std::vector<NamedTensor>& inputs) {
+  std::vector<HostTensor> tensors;
+  for (const NamedTensor& input : inputs) tensors.push_back(input.tensor);
+  return tensors;
+}
+
+absl::StatusOr<std::vector<HostTensor>> to_host_tensors(const c10::IValue& result) {
+  std::vector<HostTensor> tensors;
+  auto append = [&](const c10::IValue& item) -> absl::Status {
+    FXQ_ASSIGN_OR_RETURN(std::vector<HostTensor> nested, to_host_tensors(item));
+    for (HostTensor& tensor : nested) tensors.push_back(std::move(tensor));
+    return absl::OkStatus();
+  };
+  if (result.isTensor()) {
+    FXQ_ASSIGN_OR_RETURN(HostTensor tensor, to_host_tensor(result.toTensor()));
+    tensors.push_back(std::move(tensor));
+  } else if (result.isTuple()) {
+    for (const c10::IValue& item : result.toTupleRef().elements())
+      FXQ_RETURN_IF_ERROR(append(item));
+  } else if (result.isList()) {
+    for (const c10::IValue& item : result.toListRef()) FXQ_RETURN_IF_ERROR(append(item));
+  } else if (result.isGenericDict()) {
+    for (const auto& entry : result.toGenericDict()) FXQ_RETURN_IF_ERROR(append(entry.value()));
+  } else if (result.isScalar()) {
+    FXQ_RETURN_IF_ERROR(append(at::scalar_tensor(result.toScalar())));
+  } else if (!result.isNone()) {
+    return absl::UnimplementedError("an output is a " + result.tagKind() + ", no tensor");
+  }
+  return tensors;
+}
+
+absl::StatusOr<std::vector<std::string>> write_outputs(const std::vector<HostTensor>& outputs,
+                                                       const std::string& path) {
+  std::vector<std::string> paths;
+  const size_t dot = path.rfind(".npy");
+  const std::string stem = dot == std::string::npos ? path : path.substr(0, dot);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    paths.push_back(outputs.size() == 1 ? path : fmt::format("{}.{}.npy", stem, i));
+    FXQ_RETURN_IF_ERROR(write_npy(paths.back(), outputs[i]));
+  }
+  return paths;
+}
+
+}  // namespace fxq

@@ -1,0 +1,40 @@
+// Data between files and models: datasets from --calib, --data and --input, batches as IValues,
+// results as .npy files. The one place of the CLI that reads .pt tensors.
+#pragma once
+
+#include <ATen/core/ivalue.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "fxq/data/dataset.h"
+#include "fxq/graph/graph_module.h"
+
+namespace fxq {
+
+struct FeedRequest {
+  std::vector<std::string> files;  // "path" or "input=path"
+  std::vector<std::string> input_names;
+  int64_t batch = 1;
+  std::optional<int64_t> limit;
+  std::string preprocess;  // JSON block, "" if there is none
+};
+absl::StatusOr<Dataset> open_dataset(const FeedRequest& request);
+
+// "4x3x224x224" or "x=4x3x224x224", one per input: standard normal numbers from a fixed seed.
+absl::StatusOr<std::vector<NamedTensor>> random_inputs(const std::vector<std::string>& shapes,
+                                                       const std::vector<std::string>& names);
+absl::StatusOr<std::vector<int64_t>> parse_shape(const std::string& text);
+
+std::vector<std::string> input_names(const GraphModule& gm);
+std::vector<c10::IValue> to_values(const std::vector<NamedTensor>& inputs);
+std::vector<HostTensor> to_host_tensors(const std::vector<NamedTensor>& inputs);
+// All tensors of a result, depth first; numbers become 0-d tensors.
+absl::StatusOr<std::vector<HostTensor>> to_host_tensors(const c10::IValue& result);
+
+// One output: `path`; several: y.npy -> y.0.npy, y.1.npy, ... Returns the paths written.
+absl::StatusOr<std::vector<std::string>> write_outputs(const std::vector<HostTensor>& outputs,
+                                                       const std::string& path);
+
+}  // namespace fxq

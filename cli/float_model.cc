@@ -1,0 +1,43 @@
+#include "fxq/cli/float_model.h"
+
+#include <torch/csrc/jit/api/module.h>
+
+#include "fxq/base/status.h"
+#include "fxq/tracer/shape_prop.h"
+#include "fxq/tracer/trace.h"
+
+namespace fxq {
+namespace {
+
+absl::StatusOr<GraphModule> trace_eval(const FloatModelRequest& request,
+                                       const std::vector<c10::IValue>& example) {
+  TraceOptions options;
+  options.mode = TraceOptions::Mode::kEval;
+  options.leaves = request.leaves;
+  for (const c10::IValue& value : example) options.example_inputs.push_back(value);
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm, trace_file(request.path, options));
+  gm.eval();
+  return gm;
+}
+
+}  // namespace
+
+std::vector<std::string> script_input_names(const torch::jit::Module& module) {
+  std::vector<std::string> names;
+  const auto& arguments = module.get_method("forward").function().getSchema().arguments();
+  for (size_t i = 1; i < arguments.size(); ++i) names.push_back(arguments[i].name());
+  return names;
+}
+
+absl::StatusOr<GraphModule> load_float_graph(const FloatModelRequest& request) {
+  return trace_eval(request, {});
+}
+
+absl::StatusOr<GraphModule> load_float_graph(const FloatModelRequest& request,
+                                             const std::vector<c10::IValue>& example) {
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm, trace_eval(request, example));
+  FXQ_RETURN_IF_ERROR(propagate_shapes(gm, example));
+  return gm;
+}
+
+}  // namespace fxq

@@ -1,0 +1,33 @@
+// A TorchScript file as a typed, traced graph, the start of inspect, quantize and export.
+#pragma once
+
+#include <ATen/core/ivalue.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "fxq/graph/graph_module.h"
+
+namespace torch::jit {
+struct Module;
+}
+
+namespace fxq {
+
+// Names of forward's arguments, without self.
+std::vector<std::string> script_input_names(const torch::jit::Module& module);
+
+struct FloatModelRequest {
+  std::string path;
+  std::vector<std::string> leaves;  // classes or paths to keep whole
+};
+
+// In eval mode, without types.
+absl::StatusOr<GraphModule> load_float_graph(const FloatModelRequest& request);
+
+// With types from one run; if capture needed an example, it is captured again with this one.
+absl::StatusOr<GraphModule> load_float_graph(const FloatModelRequest& request,
+                                             const std::vector<c10::IValue>& example);
+
+}  // namespace fxq

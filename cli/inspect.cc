@@ -1,0 +1,126 @@
+// fxq inspect: what is in a model: its nodes with types and source lines, its parameters, and what
+// fusion would make of it.
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
+
+#include "fxq/base/file.h"
+#include "fxq/base/status.h"
+#include "fxq/cli/command.h"
+#include "fxq/cli/feed.h"
+#include "fxq/cli/float_model.h"
+#include "fxq/cli/model_file.h"
+#include "fxq/cli/terminal/table.h"
+#include "fxq/graph/draw.h"
+#include "fxq/graph/text.h"
+#include "fxq/quant/fuse_fx.h"
+
+namespace fxq {
+namespace {
+
+struct InspectArguments {
+  std::string model;
+  std::vector<std::string> shapes;
+  std::vector<std::string> leaves;
+  std::string svg;
+  std::string dot;
+  bool fused = false;
+  bool text = false;
+};
+
+absl::StatusOr<GraphModule> load_pt(const InspectArguments& arguments) {
+  const FloatModelRequest request{arguments.model, arguments.leaves};
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load_float_graph(request));
+  if (!arguments.shapes.empty()) {
+    FXQ_ASSIGN_OR_RETURN(const std::vector<NamedTensor> inputs,
+                         random_inputs(arguments.shapes, input_names(gm)));
+    FXQ_ASSIGN_OR_RETURN(gm, load_float_graph(request, to_values(inputs)));
+  }
+  if (!arguments.fused) return gm;
+  return fuse_fx(gm);
+}
+
+absl::StatusOr<GraphModule> load_any(const InspectArguments& arguments) {
+  FXQ_ASSIGN_OR_RETURN(const ModelKind kind, model_kind(arguments.model));
+  if (kind == ModelKind::kTorchScript) return load_pt(arguments);
+  FXQ_ASSIGN_OR_RETURN(QuantizedGraph model, load_fxq_graph(arguments.model));
+  return std::move(model.graph_module());
+}
+
+std::string call_text(const Node& node) {
+  std::string text(node.op() != OpId::kNone ? op_def(node.op()).name
+                                            : std::string_view(node.target()));
+  if (!node.is_call()) text = std::string(kind_name(node.kind()));
+  if (node.epilogue_add()) text += "+add";
+  if (node.epilogue_activation() != OpId::kNone) {
+    text += "+" + std::string(op_def(node.epilogue_activation()).name);
+  }
+  return text;
+}
+
+void print_nodes(const GraphModule& gm) {
+  Table table({{"node"}, {"op"}, {"module"}, {"type"}, {"source"}});
+  for (const Node* node : gm.graph().nodes()) {
+    table.add_row(
+        {node->name(), call_text(*node), node->owner.path, node->type.to_string(), node->source});
+  }
+  fmt::print("{}", table.render());
+}
+
+void print_summary(const GraphModule& gm) {
+  int64_t parameters = 0;
+  for (const auto& [path, tensor] : gm.named_parameters()) parameters += tensor.numel();
+  int64_t buffers = 0;
+  for (const auto& [path, tensor] : gm.named_buffers()) buffers += tensor.numel();
+  std::map<std::string, int> calls;
+  for (const Node* node : gm.graph().nodes()) {
+    if (node->is_call()) ++calls[call_text(*node)];
+  }
+  fmt::print("\n{} nodes, {} parameters, {} buffer elements\n", gm.graph().size(), parameters,
+             buffers);
+  for (const auto& [op, count] : calls) fmt::print("  {:>4} x {}\n", count, op);
+  for (const std::string& guard : gm.guards) fmt::print("assumes: {}\n", guard);
+  for (const std::string& note : gm.notes) fmt::print("fuse: {}\n", note);
+  for (const auto& [key, value] : gm.settings) fmt::print("{}: {}\n", key, value);
+}
+
+absl::Status inspect(const InspectArguments& arguments) {
+  FXQ_ASSIGN_OR_RETURN(const GraphModule gm, load_any(arguments));
+  if (arguments.text) {
+    fmt::print("{}", print_text(gm));
+  } else {
+    print_nodes(gm);
+    print_summary(gm);
+  }
+  if (!arguments.dot.empty()) {
+    FXQ_RETURN_IF_ERROR(write_file_atomically(arguments.dot, to_dot(gm)));
+    fmt::print("wrote {}\n", arguments.dot);
+  }
+  if (!arguments.svg.empty()) {
+    FXQ_ASSIGN_OR_RETURN(const std::string svg, to_svg(gm));
+    FXQ_RETURN_IF_ERROR(write_file_atomically(arguments.svg, svg));
+    fmt::print("wrote {}\n", arguments.svg);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Command add_inspect(CLI::App& root) {
+  auto arguments = std::make_shared<InspectArguments>();
+  CLI::App* app = root.add_subcommand("inspect", "Show a model's graph: nodes, types, sources");
+  app->footer(
+      "Examples:\n"
+      "  fxq inspect m.pt --shape 1x3x224x224 --fused\n"
+      "  fxq inspect m.fxq --svg m.svg");
+  app->add_option("model", arguments->model, "A .pt or .fxq file")->required();
+  app->add_option("--shape", arguments->shapes,
+                  "Input shape (1x3x224x224 or name=...): gives types");
+  app->add_option("--leaf", arguments->leaves, "Class or module path to keep whole");
+  app->add_flag("--fused", arguments->fused, "After fusion; says what was not fused and why");
+  app->add_flag("--text", arguments->text, "The graph's text form instead of a table");
+  app->add_option("--svg", arguments->svg, "Draw the graph into this file");
+  app->add_option("--dot", arguments->dot, "Write the graph as Graphviz DOT");
+  return {app, [arguments] { return inspect(*arguments); }};
+}
+
+}  // namespace fxq

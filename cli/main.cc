@@ -1,0 +1,56 @@
+// Exit codes: 0 all went well, 1 it did not, 2 the command line is wrong, 130 interrupted.
+#include <fmt/format.h>
+
+#include "fxq/cli/command.h"
+
+namespace fxq {
+namespace {
+
+constexpr const char* kAbout =
+    "fxq quantizes TorchScript models to int8, runs them fast, and exports them to ONNX.\n\n"
+    "The usual way:\n"
+    "  fxq inspect  model.pt                                  look at the graph\n"
+    "  fxq quantize model.pt --calib data.npy -o model.fxq    make an int8 program\n"
+    "  fxq eval     model.fxq --data x.npy --labels y.npy     what did it cost in accuracy?\n"
+    "  fxq bench    model.fxq --compare float                 what did it gain in speed?\n"
+    "  fxq export   model.fxq -o model.onnx                   for any other runtime\n";
+
+int report(const absl::Status& status) {
+  if (status.ok()) return 0;
+  fmt::print(stderr, "fxq: {}\n", std::string(status.message()));
+  return absl::IsCancelled(status) ? 130 : 1;
+}
+
+int usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  app.exit(error);
+  return 2;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{kAbout, "fxq"};
+  app.set_version_flag("--version", version_text);
+  app.require_subcommand(1);
+  const Command commands[] = {add_inspect(app), add_quantize(app), add_run(app),
+                              add_eval(app),    add_export(app),   add_bench(app)};
+  app.failure_message(CLI::FailureMessage::simple);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return usage_error(app, error);
+  }
+  for (const Command& command : commands) {
+    if (!command.app->parsed()) continue;
+    try {
+      return report(command.run());
+    } catch (const std::exception& error) {
+      return report(absl::InternalError(error.what()));
+    }
+  }
+  return 2;
+}
+
+}  // namespace
+}  // namespace fxq
+
+int main(int argc, char** argv) { return fxq::run(argc, argv); }

@@ -1,0 +1,115 @@
+// Programs against the reference graph, bit for bit: nets x dialects x sizes x batches x threads.
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/Generator.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "fxq/graph/artifact.h"
+#include "fxq/quant/quant_op_module.h"
+#include "fxq/runtime/lower/aten_kernels.h"
+#include "fxq/runtime/lower/lower.h"
+#include "quantized_net.h"
+
+namespace fxq {
+namespace {
+
+struct Case {
+  std::string name;
+  std::vector<std::vector<int64_t>> shapes;  // of the one input
+};
+
+std::vector<Case> cases() {
+  return {{"digits", {{1, 1, 8, 8}, {3, 1, 8, 8}, {2, 1, 11, 9}}},
+          {"resnet18", {{1, 3, 64, 64}, {2, 3, 65, 47}}},
+          {"mobilenet_v2", {{1, 3, 64, 64}, {2, 3, 65, 47}}},
+          {"onet", {{1, 3, 48, 48}, {3, 3, 48, 48}}}};
+}
+
+FixtureNet fixture(const std::string& name, const std::string& dialect) {
+  const std::string stem = std::string(FXQ_MODELS_DIR) + "/" + name;
+  return {stem + "." + dialect + ".pt", stem + ".calib.npy"};
+}
+
+ExecutorOptions with_threads(int threads) {
+  ExecutorOptions options;
+  options.threads = threads;
+  options.provider = aten_kernels();
+  return options;
+}
+
+class NetsTest : public ::testing::TestWithParam<std::tuple<Case, std::string>> {};
+
+TEST_P(NetsTest, ProgramEqualsReference) {
+  const auto& [net, dialect] = GetParam();
+  if (!exists(fixture(net.name, dialect))) GTEST_SKIP() << "make the fixture models first";
+  at::manual_seed(1);
+  const auto model = quantize(fixture(net.name, dialect));
+  ASSERT_TRUE(model.ok()) << model.status();
+  for (int threads = 1; threads <= 3; ++threads) {
+    auto program = lower(model->graph_module());
+    ASSERT_TRUE(program.ok()) << program.status();
+    auto executor = Executor::create(*std::move(program), with_threads(threads));
+    ASSERT_TRUE(executor.ok()) << executor.status();
+    for (const auto& shape : net.shapes) {
+      EXPECT_EQ(difference(*model, **executor, {shape}), "")
+          << threads << " threads, " << ::testing::PrintToString(shape);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, NetsTest,
+                         ::testing::Combine(::testing::ValuesIn(cases()),
+                                            ::testing::Values("script", "trace")),
+                         [](const auto& info) {
+                           return std::get<0>(info.param).name + "_" + std::get<1>(info.param);
+                         });
+
+// Nets that use one odd thing each: whatever can be quantized must also run, and agree.
+TEST(OddNets, ProgramsEqualReferences) {
+  int ran = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(FXQ_MODELS_DIR)) {
+    const std::string file = entry.path().filename().string();
+    const size_t end = file.find(".trace.pt");
+    if (file.rfind("odd_", 0) != 0 || end == std::string::npos) continue;
+    const FixtureNet net = fixture(file.substr(0, end), "trace");
+    if (!exists(net)) continue;
+    const auto model = quantize(net);
+    ASSERT_TRUE(model.ok()) << file << ": " << model.status();
+    auto program = lower(model->graph_module());
+    ASSERT_TRUE(program.ok()) << file << ": " << program.status();
+    ExecutorOptions options = with_threads(2);
+    AtenOptions aten;
+    aten.allow_torchscript = true;
+    options.provider = aten_kernels(aten);
+    auto executor = Executor::create(*std::move(program), options);
+    ASSERT_TRUE(executor.ok()) << file << ": " << executor.status();
+    std::vector<std::vector<int64_t>> shapes;
+    for (const Node* node : model->graph_module().graph().placeholders()) {
+      shapes.emplace_back();
+      for (const Dim& dim : *node->type.dims) shapes.back().push_back(dim.size);
+    }
+    EXPECT_EQ(difference(*model, **executor, shapes), "") << file;
+    ++ran;
+  }
+  if (ran == 0) GTEST_SKIP() << "make the fixture models first";
+}
+
+TEST(Files, SavedProgramRunsTheSame) {
+  const FixtureNet net = fixture("digits", "script");
+  if (!exists(net)) GTEST_SKIP() << "make the fixture models first";
+  const auto model = quantize(net);
+  ASSERT_TRUE(model.ok()) << model.status();
+  const auto program = lower(model->graph_module());
+  ASSERT_TRUE(program.ok()) << program.status();
+  Artifact artifact;
+  program->to_artifact(artifact);
+  auto loaded = Program::from_artifact(artifact);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  auto executor = Executor::create(*std::move(loaded), with_threads(1));
+  ASSERT_TRUE(executor.ok()) << executor.status();
+  EXPECT_EQ(difference(*model, **executor, {{2, 1, 8, 8}}), "");
+}
+
+}  // namespace
+}  // namespace fxq
