@@ -62,7 +62,9 @@ struct ExportSummary {
 };
 
 // `args` are example inputs, one per placeholder: they give shapes and dtypes. Empty: the types of
-// the graph's placeholders are used, whose unknown dims and symbols become dynamic axes.
+// the graph's placeholders are used, whose unknown dims and symbols become dynamic axes; inputs of
+// unknown type get theirs from the first conv or linear that reads them, f32[N,3,H,W], with sizes
+// that the model runs with (the summary tells which).
 // InvalidArgument: names, shapes, opset. Unimplemented: lists all nodes that cannot be exported.
 absl::StatusOr<ExportSummary> export_to_onnx(const GraphModule& model,
                                              const std::vector<c10::IValue>& args,

@@ -17,6 +17,8 @@
 namespace fxq {
 namespace {
 
+constexpr const char* kNoOperator = "X001 ONNX has no such operator";
+
 class GraphWriter {
  public:
   GraphWriter(const GraphModule& model, const ExportOptions& options, OnnxBuilder& builder)
@@ -28,7 +30,10 @@ class GraphWriter {
     }
     Problems problems;
     for (const Node* node : model_.graph().nodes()) {
-      if (depends_on_failed(*node)) continue;
+      if (depends_on_failed(*node)) {
+        if (must_be_refused(*node)) problems.add(describe(*node) + ": " + kNoOperator);
+        continue;
+      }
       builder_.begin(node->name(), doc_string(*node));
       const absl::Status status = write_node(*node);
       if (status.ok()) continue;
@@ -50,6 +55,12 @@ class GraphWriter {
       return true;
     }
     return false;
+  }
+
+  // Known without its inputs.
+  bool must_be_refused(const Node& node) const {
+    return options_.operator_export_type == OperatorExportTypes::kOnnx && node.is_call() &&
+           !onnx_lowering(node.op());
   }
 
   std::string describe(const Node& node) const {
@@ -102,7 +113,7 @@ class GraphWriter {
     const bool aten_only = options_.operator_export_type == OperatorExportTypes::kOnnxAten &&
                            view.def().rule != Rule::kNotTensor;
     const OnnxLowering lowering = aten_only ? nullptr : onnx_lowering(node.op());
-    absl::Status status = absl::UnimplementedError("X001 ONNX has no such operator");
+    absl::Status status = absl::UnimplementedError(kNoOperator);
     if (lowering) {
       status = lowering(exporter_, view);
       if (status.ok() || !absl::IsUnimplemented(status)) return status;

@@ -106,13 +106,14 @@ bool lacks_shape(const onnx::GraphProto& graph) {
   return false;
 }
 
-std::map<std::string, std::string> input_renames(const GraphModule& gm,
-                                                 const ExportOptions& options) {
-  std::map<std::string, std::string> names;
+// The names that inputs and outputs shall have, all at once: one may take another's.
+void name_ends(const GraphModule& gm, const ExportOptions& options, OnnxGraph& graph,
+               OnnxBuilder& builder) {
+  std::map<std::string, std::string> names = add_graph_outputs(builder, graph.outputs, options);
   const std::vector<std::string> wanted = onnx_input_names(gm, options);
   const std::vector<Node*> placeholders = gm.graph().placeholders();
   for (size_t i = 0; i < wanted.size(); ++i) names[placeholders[i]->name()] = wanted[i];
-  return names;
+  rename_values(builder, names);
 }
 
 void print_nodes(const onnx::ModelProto& model) {
@@ -132,8 +133,7 @@ absl::StatusOr<std::unique_ptr<onnx::ModelProto>> build_onnx_model(
   OnnxBuilder builder(options.opset_version);
   builder.model().mutable_graph()->set_name("fxq");
   FXQ_ASSIGN_OR_RETURN(OnnxGraph graph, write_onnx_graph(typed, options, builder));
-  add_graph_outputs(builder, graph.outputs, options);
-  rename_values(builder, input_renames(model, options));
+  name_ends(model, options, graph, builder);
   onnx::GraphProto& proto = *builder.model().mutable_graph();
   drop_unused_initializers(proto);
   place_parameters(options, graph.parameters, proto);

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "fxq/base/status.h"
+#include "fxq/export/deduce_inputs.h"
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/problems.h"
 #include "fxq/graph/tensor_convert.h"
@@ -112,7 +113,10 @@ class Typing {
 
   absl::Status run_all() {
     FXQ_RETURN_IF_ERROR(take_args());
+    const bool deduced = args_.empty() && deduce_input_types(model_) > 0;
+    FXQ_RETURN_IF_ERROR(check_input_types());
     FXQ_RETURN_IF_ERROR(name_axes());
+    if (deduced) return run_deduced();
     first_ = sizes_;
     const std::vector<c10::IValue> inputs = args_.empty() ? inputs_of(model_, {}, first_) : args_;
     if (inputs.size() != model_.graph().placeholders().size()) return absl::OkStatus();
@@ -131,6 +135,61 @@ class Typing {
   }
 
  private:
+  void take_types(const Types& types) {
+    for (Node* node : model_.graph().nodes()) {
+      const auto seen = types.find(node->name());
+      if (seen != types.end() && !node->is(NodeKind::kPlaceholder)) merge(node->type, seen->second);
+    }
+  }
+
+  absl::Status check_input_types() const {
+    Problems problems;
+    for (const Node* node : model_.graph().placeholders()) {
+      const bool is_tensor = node->type.is_tensor() || node->type.kind == Type::Kind::kUnknown;
+      if (!is_tensor || node->type.rank() >= 0) continue;
+      problems.add(
+          fmt::format("input '{}' is {}: ONNX needs its rank and dtype; give example inputs",
+                      node->name(), node->type.to_string()));
+    }
+    return problems.status(absl::StatusCode::kInvalidArgument, "export_to_onnx");
+  }
+
+  // Finds sizes that the model runs with; keeps as many axes symbolic as it allows.
+  absl::Status run_deduced() {
+    absl::Status reason;
+    for (const int64_t size : {224, 64, 48, 32, 28, 24, 12, 8, 299, 512}) {
+      first_ = sizes_;
+      for (auto& [symbol, value] : first_) value = symbol == kBatchSymbol ? 2 : size;
+      auto types = run(model_, inputs_of(model_, {}, first_));
+      if (!types.ok()) {
+        reason = types.status();
+        continue;
+      }
+      if (!run_with_other_sizes(*types).ok()) {
+        fix_sizes(first_);
+        first_ = {{kBatchSymbol, 2}};
+        FXQ_RETURN_IF_ERROR(run_with_other_sizes(*types));
+      }
+      take_types(*types);
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(fmt::format(
+        "the sizes of the inputs are not known, and the usual ones do not fit: {}; give example "
+        "inputs",
+        message_of(reason)));
+  }
+
+  // Symbols but the batch become the sizes that they have now.
+  void fix_sizes(const Sizes& sizes) {
+    for (Node* node : model_.graph().placeholders()) {
+      if (!node->type.dims) continue;
+      for (Dim& dim : *node->type.dims) {
+        const auto it = sizes.find(dim.symbol);
+        if (it != sizes.end() && dim.symbol != kBatchSymbol) dim = Dim{it->second, ""};
+      }
+    }
+  }
+
   absl::Status take_args() {
     const std::vector<Node*> placeholders = model_.graph().placeholders();
     if (args_.empty()) return absl::OkStatus();

@@ -107,9 +107,12 @@ void rename_values(OnnxBuilder& builder, const std::map<std::string, std::string
   }
 }
 
-void add_graph_outputs(OnnxBuilder& builder, std::vector<OnnxOutput>& outputs,
-                       const ExportOptions& options) {
+std::map<std::string, std::string> add_graph_outputs(OnnxBuilder& builder,
+                                                     std::vector<OnnxOutput>& outputs,
+                                                     const ExportOptions& options) {
   std::set<std::string> free = node_outputs(builder.model().graph());
+  std::set<std::string> given(options.input_names.begin(), options.input_names.end());
+  given.insert(options.output_names.begin(), options.output_names.end());
   std::map<std::string, std::string> names;
   for (size_t i = 0; i < outputs.size(); ++i) {
     OnnxOutput& output = outputs[i];
@@ -122,14 +125,16 @@ void add_graph_outputs(OnnxBuilder& builder, std::vector<OnnxOutput>& outputs,
     if (i < options.output_names.size() && !options.output_names[i].empty()) {
       output.name = options.output_names[i];
     }
-    if (output.name.empty()) output.name = output.value;
+    if (output.name.empty()) {
+      output.name = given.count(output.value) ? builder.unique(output.value) : output.value;
+    }
     onnx::ValueInfoProto& info = *builder.model().mutable_graph()->add_output();
     info.set_name(output.value);
     const auto axes = options.dynamic_axes.find(output.name);
     write_type(output.type, axes == options.dynamic_axes.end() ? Axes() : axes->second, info);
     names[output.value] = output.name;
   }
-  rename_values(builder, names);
+  return names;
 }
 
 std::vector<ExportSummary::Value> describe_inputs(const onnx::ModelProto& model) {

@@ -18,10 +18,11 @@ namespace fxq {
 // InvalidArgument if rank or dtype is unknown: ONNX's inputs have both.
 absl::Status add_graph_input(onnx::ModelProto& model, const std::string& name, const Type& type);
 
-// Declares the outputs under their own names, with an Identity where a value cannot take the name:
-// inputs, initializers, a second use.
-void add_graph_outputs(OnnxBuilder& builder, std::vector<OnnxOutput>& outputs,
-                       const ExportOptions& options);
+// Declares the outputs, with an Identity where a value cannot be one: inputs, initializers, a
+// second use. Returns which name each value shall have.
+std::map<std::string, std::string> add_graph_outputs(OnnxBuilder& builder,
+                                                     std::vector<OnnxOutput>& outputs,
+                                                     const ExportOptions& options);
 
 // Renames values everywhere; a value that has a new name already gets another one.
 void rename_values(OnnxBuilder& builder, const std::map<std::string, std::string>& names);

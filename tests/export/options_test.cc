@@ -7,6 +7,7 @@
 #include "compare.h"
 #include "fxq/base/file.h"
 #include "fxq/export/onnx_model.h"
+#include "fxq/graph/text.h"
 
 namespace fxq::export_test {
 namespace {
@@ -106,6 +107,7 @@ TEST(OptionsTest, AllOpsThatOnnxLacksAreNamed) {
   options.operator_export_type = OperatorExportTypes::kOnnx;
   const std::string text = refusal(kForeign, options);
   EXPECT_TRUE(contains(text, "%a (aten::cumsum)")) << text;
+  EXPECT_TRUE(contains(text, "%b (aten::flip)")) << text;
   EXPECT_TRUE(contains(text, "X001")) << text;
 }
 
@@ -157,6 +159,28 @@ graph (%x: f32[2,4]) {
   EXPECT_TRUE(contains(text, "%y")) << text;
   const FloatNet net = text_net(kFixed);
   EXPECT_TRUE(dynamic_batch_axes(net.graph, net.input).empty());
+}
+
+TEST(OptionsTest, InputsOfUnknownTypeAreDeduced) {
+  constexpr const char* kConv = R"(
+module @conv = conv2d(weight: f32[4,3,3,3], bias: none)
+state @conv.weight = normal(1)
+graph (%x: tensor) {
+  %relu = relu(%x)
+  %conv = conv2d @conv(%relu)
+  return %conv
+}
+)";
+  const auto gm = parse_text(kConv);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  ExportSummary summary;
+  ASSERT_TRUE(build_onnx_model(*gm, {}, {}, summary).ok());
+  EXPECT_EQ(summary.inputs.at(0).type, "f32[N,3,H,W]");
+  EXPECT_EQ(summary.outputs.at(0).type, "f32[N,4,?,?]");
+  const auto unknown = parse_text("graph (%x: tensor) {\n  %y = relu(%x)\n  return %y\n}\n");
+  ASSERT_TRUE(unknown.ok()) << unknown.status();
+  const auto refused = build_onnx_model(*unknown, {}, {}, summary);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument) << refused.status();
 }
 
 TEST(OptionsTest, FilesAppearWhole) {
