@@ -43,7 +43,7 @@ ValuePtr ScriptReader::call_leaf(const ValuePtr& module, const std::string& meth
   if (is_wrapped(module, method)) return call_opaque_module(module, method, args, node);
   Leaf leaf;
   const LeafKind kind = read_leaf(gm_, module->constant.toModule(), method, args, options_, &leaf);
-  if (kind == LeafKind::kUncapturable && !options_.example) {
+  if (kind == LeafKind::kUncapturable) {
     return call_opaque_module(module, method, args, node);
   }
   if (kind != LeafKind::kOneOp) return run_method(module, method, args);

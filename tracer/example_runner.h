@@ -15,8 +15,9 @@ namespace fxq {
 
 class ExampleRunner {
  public:
-  // One input per placeholder, in order.
-  ExampleRunner(const GraphModule& gm, std::vector<c10::IValue> inputs);
+  // One input per placeholder, in order; those of later placeholders may be added later.
+  explicit ExampleRunner(const GraphModule& gm, std::vector<c10::IValue> inputs = {});
+  void add_input(c10::IValue input) { inputs_.push_back(std::move(input)); }
 
   absl::StatusOr<c10::IValue> value_of(const Node* node);
 

@@ -6,6 +6,7 @@
 
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/tracer/aliases.h"
+#include "fxq/tracer/example_runner.h"
 #include "fxq/tracer/rank.h"
 
 namespace fxq {
@@ -16,8 +17,13 @@ constexpr const char* kBatchCounter = "num_batches_tracked";
 // The leaf's code in a graph of its own, with placeholders for what the caller computes.
 class LeafReader {
  public:
-  LeafReader(const GraphModule& caller, const torch::jit::Module& module, ReaderOptions options)
-      : caller_(caller), module_(module), reader_(scratch_, module, std::move(options)) {
+  // `example` computes values of the caller's graph; null: none.
+  LeafReader(const GraphModule& caller, const torch::jit::Module& module,
+             const ReaderOptions& options, ExampleRunner* example)
+      : caller_(caller),
+        caller_example_(example),
+        example_(scratch_),
+        reader_(scratch_, module, own_options(options, example ? &example_ : nullptr)) {
     reader_.emitter().owns_inputs = true;
   }
 
@@ -81,6 +87,13 @@ class LeafReader {
     ValuePtr source;
   };
 
+  // The leaf is read in eval mode: its mode is an attribute of its op.
+  static ReaderOptions own_options(ReaderOptions options, ExampleRunner* example) {
+    options.training = false;
+    options.example = example;
+    return options;
+  }
+
   ValuePtr mirror(const ValuePtr& arg) {
     if (arg->is(Value::Kind::kConstant)) return make_constant(arg->constant, arg->type);
     if (arg->is(Value::Kind::kNumber)) return nullptr;
@@ -89,6 +102,11 @@ class LeafReader {
       if (arg->node->is(NodeKind::kGetAttr)) {
         const std::string& path = arg->node->target();
         return reader_.emitter().attribute("caller." + path, caller_.tensor(path));
+      }
+      if (caller_example_) {
+        auto seen = caller_example_->value_of(arg->node);
+        if (!seen.ok()) return nullptr;
+        example_.add_input(*std::move(seen));
       }
       ValuePtr mirrored = reader_.emitter().placeholder("input", arg->type);
       if (const auto rank = rank_of(caller_, arg->node)) {
@@ -108,8 +126,9 @@ class LeafReader {
   }
 
   const GraphModule& caller_;
-  const torch::jit::Module& module_;
+  ExampleRunner* caller_example_;
   GraphModule scratch_;
+  ExampleRunner example_;
   ScriptReader reader_;
   ValuePtr result_;
   std::vector<Input> inputs_;
@@ -209,14 +228,10 @@ bool fill_from_call(const Node& call, const LeafReader& reader, const torch::jit
 
 }  // namespace
 
-LeafKind read_leaf(const GraphModule& gm, const torch::jit::Module& module,
-                   const std::string& method, const std::vector<ValuePtr>& args,
-                   const ReaderOptions& options, Leaf* leaf) {
-  ReaderOptions own = options;
-  own.training = false;
-  own.example = nullptr;
-  LeafReader reader(gm, module, std::move(own));
-  if (!reader.read(method, args)) return LeafKind::kUncapturable;
+namespace {
+
+LeafKind judge_leaf(const LeafReader& reader, const torch::jit::Module& module,
+                    const ReaderOptions& options, Leaf* leaf) {
   if (const ValuePtr input = reader.passed_through()) {
     const OpId op = op_from_module_type(class_of(module));
     if (op_def(op).schema.empty()) return LeafKind::kSeveralOps;
@@ -229,6 +244,19 @@ LeafKind read_leaf(const GraphModule& gm, const torch::jit::Module& module,
   const Node* call = reader.only_call();
   const bool one_op = call && fill_from_call(*call, reader, module, options, leaf);
   return one_op ? LeafKind::kOneOp : LeafKind::kSeveralOps;
+}
+
+}  // namespace
+
+LeafKind read_leaf(const GraphModule& gm, const torch::jit::Module& module,
+                   const std::string& method, const std::vector<ValuePtr>& args,
+                   const ReaderOptions& options, Leaf* leaf) {
+  LeafReader reader(gm, module, options, nullptr);
+  if (reader.read(method, args)) return judge_leaf(reader, module, options, leaf);
+  if (!options.example) return LeafKind::kUncapturable;
+  LeafReader with_example(gm, module, options, options.example);
+  if (!with_example.read(method, args)) return LeafKind::kUncapturable;
+  return judge_leaf(with_example, module, options, leaf);
 }
 
 bool same_leaf(const LeafModule& a, const OpModule& b) {

@@ -23,7 +23,8 @@ struct Leaf {
 
 enum class LeafKind : uint8_t { kOneOp, kSeveralOps, kUncapturable };
 
-// Reads `method` of `module` on its own. Fills `leaf` if the answer is kOneOp.
+// Reads `method` of `module` on its own, first without the example, then with it if there is one
+// and the code needs it. Fills `leaf` if the answer is kOneOp.
 LeafKind read_leaf(const GraphModule& gm, const torch::jit::Module& module,
                    const std::string& method, const std::vector<ValuePtr>& args,
                    const ReaderOptions& options, Leaf* leaf);

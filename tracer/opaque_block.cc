@@ -181,7 +181,9 @@ ValuePtr ScriptReader::finish_opaque(BlockBuilder& builder, const std::string& n
   std::string why;
   if (!builder.lift_modules(&why)) {
     problem(node,
-            fmt::format("this part depends on data and can't be kept as TorchScript: {}", why));
+            fmt::format("this part depends on data or sizes and can't be kept as TorchScript: "
+                        "{}; if on sizes, example inputs decide it",
+                        why));
     return nullptr;
   }
   ++opaque_blocks_;
