@@ -8,6 +8,7 @@
 #include <cmath>
 #include <set>
 
+#include "fxq/export/onnx_builder.h"
 #include "fxq/export/onnx_model.h"
 #include "fxq/graph/tensor_convert.h"
 #include "fxq/quant/compare.h"

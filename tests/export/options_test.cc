@@ -84,7 +84,7 @@ TEST(OptionsTest, ParametersAsInputs) {
   options.enable_onnx_checker = true;
   options.export_params = false;
   auto model = build(kSmall, options);
-  EXPECT_EQ(names(model->graph().input()), (Strings{"x", "fc.weight", "fc.bias"}));
+  EXPECT_EQ(names(model->graph().input()), (Strings{"x", "fc.bias", "fc.weight"}));
   EXPECT_EQ(model->graph().initializer_size(), 0);
   options.export_params = true;
   options.keep_initializers_as_inputs = true;
