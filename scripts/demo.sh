@@ -3,13 +3,14 @@
 # Leaves everything in build/demo.
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-out="$build/demo"
-digits="$root/examples/digits"
+out=build/demo # paths as one would type them, from the root of the tree
+digits=examples/digits
+bold='' plain=''
+if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
 
 # Shows a command as one would type it, then runs it.
 fxq() {
-  local shown="fxq $*"
-  printf '\n\033[1m$ %s\033[0m\n' "${shown//"$root/"/}"
+  printf '\n%s$ fxq %s%s\n' "$bold" "$*" "$plain"
   "$build/bin/fxq" "$@"
 }
 
@@ -31,7 +32,7 @@ demo_digits() {
 
 # Python writes the float model; without it the demo goes on.
 make_resnet18() {
-  local models="$build/models"
+  local models=build/models
   [ -f "$models/resnet18.script.pt" ] && return 0
   "$system_python" "$root/tests/models/make_models.py" "$models" resnet18 >"$out/make_models.log" 2>&1 &&
     [ -f "$models/resnet18.script.pt" ]
@@ -43,7 +44,7 @@ demo_resnet18() {
     say "skipped: $system_python could not make the model (it needs torch and torchvision)"
     return
   fi
-  local float="$build/models/resnet18.script.pt" int8="$out/resnet18.fxq"
+  local float=build/models/resnet18.script.pt int8="$out/resnet18.fxq"
   fxq quantize "$float" --random-calib 4x3x224x224 -o "$int8"
   fxq export "$int8" --opset 13 -o "$out/resnet18.onnx"
   fxq bench "$int8" --compare float --threads 1 --batch 1 | tee "$out/resnet18_bench.txt"
@@ -58,12 +59,12 @@ summary() {
     "digits, float" "$(last_line "$out/float_top1.txt")" \
     "digits, int8" "$(last_line "$out/int8_top1.txt")" \
     "digits, speed" "$(speed "$out/digits_bench.txt")" \
-    "digits, ONNX" build/demo/digits.onnx \
-    "digits, picture" build/demo/digits.svg
+    "digits, ONNX" "$out/digits.onnx" \
+    "digits, picture" "$out/digits.svg"
   if [ -f "$out/resnet18_bench.txt" ]; then
     printf '%-22s %s\n' \
       "resnet18, speed" "$(speed "$out/resnet18_bench.txt")" \
-      "resnet18, ONNX" build/demo/resnet18.onnx
+      "resnet18, ONNX" "$out/resnet18.onnx"
   fi
 }
 
