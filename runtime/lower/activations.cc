@@ -1,6 +1,8 @@
 // relu, relu6, functions as tables, batch_norm: one operand, sometimes constants made in quant/.
 #include <ATen/core/Tensor.h>
 
+#include <cmath>
+
 #include "fxq/base/status.h"
 #include "fxq/quant/tables.h"
 #include "fxq/runtime/lower/family.h"
@@ -32,7 +34,7 @@ absl::Status lower_Relu6(Lowering& lowering, const OpView& view) {
   FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
   Step& step = lowering.node_step("Relu6", *view.node(), {input});
   const double scale = static_cast<double>(view.node()->type.qparams->scale);
-  step.attrs["hi"] = static_cast<double>(static_cast<float>(6.0 / scale));
+  step.attrs["hi"] = static_cast<int64_t>(std::nearbyint(static_cast<float>(6.0 / scale)));
   return absl::OkStatus();
 }
 

@@ -35,7 +35,10 @@ class Inputs {
   }
   absl::StatusOr<std::string> encode(const Argument& argument) {
     auto index = [this](const Node* node) { return add(node); };
-    FXQ_ASSIGN_OR_RETURN(const std::string list, encode_arguments({argument}, index));
+    const Argument known = argument.map_nodes([](Node* node) {
+      return node->type.kind == Type::Kind::kDevice ? Argument(Device{}) : Argument(node);
+    });
+    FXQ_ASSIGN_OR_RETURN(const std::string list, encode_arguments({known}, index));
     return list.substr(1, list.size() - 2);
   }
   std::vector<ValueId> take() { return std::move(ids_); }

@@ -3,6 +3,7 @@
 #include "fxq/runtime/lower/lower.h"
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/function_schema.h>
 #include <fmt/format.h>
 
 #include "fxq/base/status.h"
@@ -40,7 +41,21 @@ bool touches_integers(const OpView& view) {
   return false;
 }
 
+// A program's buffers are values: nothing else sees a write into one of them.
+bool writes_in_place(const Node& node) {
+  if (!node.is(NodeKind::kCallFunction) || !node.schema()) return false;
+  for (const c10::Argument& argument : node.schema()->arguments()) {
+    if (argument.alias_info() && argument.alias_info()->isWrite()) return true;
+  }
+  return false;
+}
+
 absl::Status lower_call(Lowering& lowering, const Node& node) {
+  if (writes_in_place(node)) {
+    return absl::UnimplementedError(
+        "writes into its argument in place, which a program cannot; assign a new tensor instead");
+  }
+  if (node.type.kind == Type::Kind::kDevice) return absl::OkStatus();  // a program's is the CPU
   const OpView view(lowering.graph_module(), &node);
   const LowerFamily family = lower_family(node.op());
   const bool any_dtype = view.def().moves || view.def().rule == Rule::kNotTensor;

@@ -50,15 +50,23 @@ ValueId Lowering::register_value(ValueKind kind, std::string name) {
   return program_.add_value(std::move(value));
 }
 
+// Alive as long as the lowering, so that no other tensor takes its address.
+struct Lowering::Constant {
+  at::Tensor tensor;
+  ValueId value;
+};
+
 absl::StatusOr<ValueId> Lowering::constant(const std::string& name, const at::Tensor& tensor) {
-  auto [it, is_new] = constants_.emplace(tensor.unsafeGetTensorImpl(), kNoValue);
-  if (!is_new) return it->second;
+  auto found = constants_.find(tensor.unsafeGetTensorImpl());
+  if (found != constants_.end()) return found->second->value;
   FXQ_ASSIGN_OR_RETURN(HostTensor host, to_host_tensor(tensor));
   std::string unique = name;
-  for (int i = 1; program_.constants.count(unique) != 0; ++i)
+  for (int i = 1; program_.constants.count(unique) != 0; ++i) {
     unique = fmt::format("{}_{}", name, i);
-  it->second = program_.add_constant(unique, std::move(host));
-  return it->second;
+  }
+  const ValueId value = program_.add_constant(unique, std::move(host));
+  constants_[tensor.unsafeGetTensorImpl()] = std::make_shared<Constant>(Constant{tensor, value});
+  return value;
 }
 
 Step& Lowering::step(std::string kernel, const Node& node, std::vector<ValueId> inputs,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -29,7 +30,7 @@ class Lowering {
   // A new tensor value of the node's type, named `name` or as the node.
   ValueId tensor_value(const Type& type, std::string name);
   ValueId register_value(ValueKind kind, std::string name);
-  // A constant, under "path.name" made unique; one constant per tensor.
+  // A constant, under `name` made unique; one constant per tensor object.
   absl::StatusOr<ValueId> constant(const std::string& name, const at::Tensor& tensor);
 
   // Adds a step for `node`; its outputs are the caller's to make.
@@ -47,7 +48,8 @@ class Lowering {
   const GraphModule& gm_;
   Program program_;
   std::unordered_map<const Node*, OutputTree> lowered_;
-  std::map<const void*, ValueId> constants_;
+  struct Constant;
+  std::map<const void*, std::shared_ptr<Constant>> constants_;  // keeps the tensors alive
 };
 
 // s_a / s_b in double, rounded once.
