@@ -44,6 +44,10 @@ FakeQuantize::FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer
   register_module("observer", observer_);
 }
 
+absl::StatusOr<std::shared_ptr<FakeQuantize>> FakeQuantizeFactory::operator()() const {
+  return FakeQuantize::create(options_);
+}
+
 at::Tensor FakeQuantize::forward(const at::Tensor& x) {
   if (observer_enabled()) {
     const at::NoGradGuard no_grad;

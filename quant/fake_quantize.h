@@ -4,34 +4,15 @@
 // so a prepared graph saves and resumes completely.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "fxq/graph/leaf_module.h"
+#include "fxq/quant/fake_quantize_options.h"
 #include "fxq/quant/observer.h"
 
 namespace fxq {
-
-// Keyword arguments by the API page's names, as in Python's dicts: {"observer", "mse"}.
-using QKwargs = NamedAttributes;
-
-// Arguments of FakeQuantize. What the page calls **observer_kwargs is `observer_kwargs`; quant_min,
-// quant_max and channel_len stand there too, because the observer needs them.
-struct FakeQuantizeOptions {
-  std::string observer = "MovingAverageMinMaxObserver";
-  std::optional<bool> saturate;  // false: gradients pass outside of [quant_min, quant_max] too
-  bool in_place = false;         // writes into its input when no gradient is needed
-  bool calibration = false;      // CalibFakeQuantize: starts with fake quantization off
-  ObserverOptions observer_kwargs;
-
-  // Overrides what `kwargs` names; InvalidArgument lists every unknown name and bad value.
-  absl::Status apply(const QKwargs& kwargs);
-  // What differs from the defaults, for the text form; apply() reads it back.
-  QKwargs to_kwargs() const;
-};
 
 class FakeQuantize : public LeafModule {
  public:
@@ -83,20 +64,5 @@ class FakeQuantize : public LeafModule {
 // Rebuilds one from its text form.
 absl::StatusOr<std::shared_ptr<LeafModule>> read_fake_quantize(const NamedTensors& tensors,
                                                                const NamedAttributes& attributes);
-
-// Makes FakeQuantize modules that all have the same arguments: the page's with_args.
-class FakeQuantizeFactory {
- public:
-  explicit FakeQuantizeFactory(FakeQuantizeOptions options = {}) : options_(std::move(options)) {}
-  // A factory with some arguments changed.
-  absl::StatusOr<FakeQuantizeFactory> with_args(const QKwargs& kwargs) const;
-  absl::StatusOr<std::shared_ptr<FakeQuantize>> operator()() const {
-    return FakeQuantize::create(options_);
-  }
-  const FakeQuantizeOptions& options() const { return options_; }
-
- private:
-  FakeQuantizeOptions options_;
-};
 
 }  // namespace fxq

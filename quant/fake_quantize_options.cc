@@ -1,10 +1,11 @@
 // One table of keyword arguments: name, how to read it, how to write it.
+#include "fxq/quant/fake_quantize_options.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
-#include "fxq/quant/fake_quantize.h"
 
 namespace fxq {
 namespace {

@@ -55,9 +55,14 @@ absl::Status set_fake_quantize(ObservedGraphModule& model, FakeQuantState state)
 }
 
 absl::StatusOr<ObservedGraphModule> load_observed(const std::string& path) {
-  LoadOptions options;
-  options.factories = quant_module_factories();
-  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load(path, options));
+  return load_observed(path, LoadOptions{});
+}
+
+absl::StatusOr<ObservedGraphModule> load_observed(const std::string& path,
+                                                  const LoadOptions& options) {
+  LoadOptions all = options;
+  for (auto& [kind, factory] : quant_module_factories()) all.factories.emplace(kind, factory);
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load(path, all));
   return ObservedGraphModule::from_graph_module(std::move(gm));
 }
 

@@ -13,6 +13,8 @@
 
 namespace fxq {
 
+struct LoadOptions;  // graph/artifact.h
+
 class FakeQuantize;
 
 // Observe only; observe and fake-quantize; fake-quantize only.
@@ -46,6 +48,8 @@ class ObservedGraphModule {
 absl::Status set_fake_quantize(ObservedGraphModule& model, FakeQuantState state);
 
 absl::StatusOr<ObservedGraphModule> load_observed(const std::string& path);
+absl::StatusOr<ObservedGraphModule> load_observed(const std::string& path,
+                                                  const LoadOptions& options);
 absl::Status save(const ObservedGraphModule& model, const std::string& path);
 
 }  // namespace fxq

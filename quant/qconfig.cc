@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "fxq/base/status.h"
+#include "fxq/quant/fake_quantize.h"
 
 namespace fxq {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "fxq/graph/graph_module.h"
-#include "fxq/quant/fake_quantize.h"
+#include "fxq/quant/fake_quantize_options.h"
 #include "fxq/quant/march.h"
 
 namespace fxq {

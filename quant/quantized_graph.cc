@@ -22,7 +22,11 @@ absl::StatusOr<c10::IValue> QuantizedGraph::forward(std::vector<c10::IValue> inp
 }
 
 absl::StatusOr<QuantizedGraph> load_quantized(const std::string& path) {
-  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load(path));
+  return load_quantized(path, LoadOptions{});
+}
+
+absl::StatusOr<QuantizedGraph> load_quantized(const std::string& path, const LoadOptions& options) {
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load(path, options));
   return QuantizedGraph::from_graph_module(std::move(gm));
 }
 

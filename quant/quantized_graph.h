@@ -13,6 +13,8 @@
 
 namespace fxq {
 
+struct LoadOptions;  // graph/artifact.h
+
 class QuantizedGraph {
  public:
   QuantizedGraph(GraphModule gm, QuantReport report)
@@ -35,6 +37,7 @@ class QuantizedGraph {
 using QuantizedGraphModule = QuantizedGraph;
 
 absl::StatusOr<QuantizedGraph> load_quantized(const std::string& path);
+absl::StatusOr<QuantizedGraph> load_quantized(const std::string& path, const LoadOptions& options);
 absl::Status save(const QuantizedGraph& model, const std::string& path);
 
 }  // namespace fxq
