@@ -2,6 +2,7 @@
 #include "fxq/runtime/lower/aten_call.h"
 
 #include <ATen/core/Dict.h>
+#include <ATen/core/Tensor.h>
 #include <ATen/core/function_schema.h>
 #include <fmt/format.h>
 
@@ -90,10 +91,32 @@ c10::TypePtr element_type(c10::TypePtr type) {
   return type->expectRef<c10::ListType>().getElementType();
 }
 
+// Numbers that were read out of tensors arrive as 0-d tensors.
+c10::IValue as_wanted(const c10::IValue& value, c10::TypePtr type) {
+  while (type && type->kind() == c10::TypeKind::OptionalType) {
+    type = type->expectRef<c10::OptionalType>().getElementType();
+  }
+  if (!type || !value.isTensor()) return value;
+  switch (type->kind()) {
+    case c10::TypeKind::BoolType:
+      return value.toTensor().item().toBool();
+    case c10::TypeKind::IntType:
+      return value.toTensor().item().toLong();
+    case c10::TypeKind::FloatType:
+      return value.toTensor().item().toDouble();
+    case c10::TypeKind::NumberType:
+      return value.toTensor().item();
+    default:
+      return value;
+  }
+}
+
 template <typename Part>
 c10::IValue build(const Part& part, const c10::TypePtr& type,
                   const std::vector<c10::IValue>& inputs) {
-  if (part.kind == Part::Kind::kInput) return inputs[static_cast<size_t>(part.input)];
+  if (part.kind == Part::Kind::kInput) {
+    return as_wanted(inputs[static_cast<size_t>(part.input)], type);
+  }
   if (part.kind == Part::Kind::kConstant) return to_ivalue_as(part.constant, type);
   const c10::TypePtr element = element_type(type);
   std::vector<c10::IValue> items;
@@ -155,13 +178,14 @@ absl::StatusOr<AtenCall> AtenCall::parse(const Step& step) {
   return call;
 }
 
-absl::StatusOr<std::vector<c10::IValue>> AtenCall::arguments(
-    const std::vector<c10::IValue>& inputs) const {
+absl::StatusOr<std::vector<c10::IValue>> AtenCall::arguments(const std::vector<c10::IValue>& inputs,
+                                                             const c10::FunctionSchema& schema,
+                                                             size_t skipped) const {
   return guarded([&] {
     std::vector<c10::IValue> arguments;
     for (size_t i = 0; i < parts_.size(); ++i) {
-      const bool declared = schema_ && i < schema_->arguments().size();
-      const c10::TypePtr type = declared ? schema_->arguments()[i].type() : nullptr;
+      const bool declared = i + skipped < schema.arguments().size();
+      const c10::TypePtr type = declared ? schema.arguments()[i + skipped].type() : nullptr;
       arguments.push_back(build(parts_[i], type, inputs));
     }
     return arguments;
@@ -170,7 +194,7 @@ absl::StatusOr<std::vector<c10::IValue>> AtenCall::arguments(
 
 absl::StatusOr<std::vector<c10::IValue>> AtenCall::run(
     const std::vector<c10::IValue>& inputs) const {
-  FXQ_ASSIGN_OR_RETURN(std::vector<c10::IValue> stack, arguments(inputs));
+  FXQ_ASSIGN_OR_RETURN(std::vector<c10::IValue> stack, arguments(inputs, *schema_, 0));
   absl::Status status;
   auto results = guarded([&] {
     std::vector<c10::IValue> flat;
@@ -184,8 +208,9 @@ absl::StatusOr<std::vector<c10::IValue>> AtenCall::run(
 }
 
 absl::StatusOr<std::vector<c10::IValue>> AtenCall::run_method(
-    const std::vector<c10::IValue>& inputs, const Method& method) const {
-  FXQ_ASSIGN_OR_RETURN(std::vector<c10::IValue> stack, arguments(inputs));
+    const std::vector<c10::IValue>& inputs, const c10::FunctionSchema& schema,
+    const Method& method) const {
+  FXQ_ASSIGN_OR_RETURN(std::vector<c10::IValue> stack, arguments(inputs, schema, 1));
   return guarded([&] {
     std::vector<c10::IValue> flat;
     flatten(method(std::move(stack)), flat);

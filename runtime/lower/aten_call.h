@@ -20,9 +20,10 @@ class AtenCall {
   bool is_torchscript() const { return torchscript_; }
   // Runs the operator on the values of the step's inputs; results are flattened, depth first.
   absl::StatusOr<std::vector<c10::IValue>> run(const std::vector<c10::IValue>& inputs) const;
-  // Runs a loaded TorchScript module instead; its inputs start behind the constant.
+  // Runs a loaded TorchScript method of this schema (whose argument 0 is the module) instead.
   using Method = std::function<c10::IValue(std::vector<c10::IValue>)>;
   absl::StatusOr<std::vector<c10::IValue>> run_method(const std::vector<c10::IValue>& inputs,
+                                                      const c10::FunctionSchema& schema,
                                                       const Method& method) const;
 
  private:
@@ -36,7 +37,10 @@ class AtenCall {
   };
   friend class PartReader;
 
-  absl::StatusOr<std::vector<c10::IValue>> arguments(const std::vector<c10::IValue>& inputs) const;
+  // Arguments of `schema` from its argument `skipped` on.
+  absl::StatusOr<std::vector<c10::IValue>> arguments(const std::vector<c10::IValue>& inputs,
+                                                     const c10::FunctionSchema& schema,
+                                                     size_t skipped) const;
 
   const c10::FunctionSchema* schema_ = nullptr;
   bool torchscript_ = false;

@@ -4,11 +4,13 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -64,6 +66,18 @@ absl::StatusOr<Desc> desc_of(const c10::IValue& value) {
   return absl::UnimplementedError("a result is " + value.tagKind() + ", no tensor or number");
 }
 
+// A number as a 0-d tensor of TorchScript's own width.
+at::Tensor number_tensor(const c10::IValue& number) {
+  const auto dtype = number.isInt() ? at::kLong : number.isDouble() ? at::kDouble : at::kBool;
+  return at::scalar_tensor(number.toScalar(), dtype);
+}
+
+// Its answer depends on dtypes and shapes alone, whatever the data: the op table says which.
+bool is_shape_question(const Step& step) {
+  const auto* schema = std::get_if<std::string>(&step.attrs.at("schema"));
+  return schema && op_def(op_from_overload(*schema)).rule == Rule::kNotTensor;
+}
+
 class AtenStep : public BoundStep {
  public:
   AtenStep(Runner run, Descs inputs, Descs outputs)
@@ -90,7 +104,9 @@ class AtenStep : public BoundStep {
  private:
   absl::Status copy_out(size_t i, const Values& results, std::byte* target) const {
     if (outputs_[i].kind != ValueKind::kTensor || !target) return absl::OkStatus();
-    const at::Tensor result = results.at(i).toTensor().contiguous();
+    const c10::IValue& value = results.at(i);
+    const at::Tensor result =
+        value.isScalar() ? number_tensor(value) : value.toTensor().contiguous();
     if (result.sizes() != c10::IntArrayRef(outputs_[i].dims)) {
       return absl::UnimplementedError(
           "the shape of its result depends on the data; a program needs it beforehand");
@@ -126,8 +142,14 @@ class AtenProvider : public KernelProvider {
           fmt::format("gives {} results, {} are used", results.size(), step.outputs.size()));
     }
     std::vector<Desc> descs;
+    const bool reads_data = std::any_of(inputs.begin(), inputs.end(), [](const Desc& input) {
+      return input.kind == ValueKind::kTensor && !input.constant && !input.absent;
+    });
+    const bool only_shape = is_shape_question(step);
     for (size_t i = 0; i < step.outputs.size(); ++i) {
-      FXQ_ASSIGN_OR_RETURN(Desc desc, desc_of(results[i]));
+      const bool number = results[i].isScalar() && reads_data && !only_shape;
+      const c10::IValue stored = number ? c10::IValue(number_tensor(results[i])) : results[i];
+      FXQ_ASSIGN_OR_RETURN(Desc desc, desc_of(stored));
       descs.push_back(std::move(desc));
     }
     return descs;

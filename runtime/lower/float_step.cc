@@ -127,6 +127,28 @@ Type result_type(const Node& node) {
   return Type::tuple(std::vector<Type>(count, Type::tensor()));
 }
 
+bool is_scalar(const Type& type) {
+  return type.kind == Type::Kind::kInt || type.kind == Type::Kind::kFloat ||
+         type.kind == Type::Kind::kBool;
+}
+
+// A number that is read out of tensors is no register, which would be computed before any data is
+// there: it stays a 0-d tensor, and whoever takes it as a number reads it there (AtenCall).
+Type stored_type(const Lowering& lowering, const Node& node, const std::vector<ValueId>& inputs) {
+  const Type type = result_type(node);
+  if (!is_scalar(type) || op_def(node.op()).rule == Rule::kNotTensor) return type;
+  for (ValueId id : inputs) {
+    const Value& input = lowering.program().values[static_cast<size_t>(id)];
+    if (input.kind != ValueKind::kTensor) continue;
+    const bool is_int = type.kind == Type::Kind::kInt;
+    return Type::tensor(type.kind == Type::Kind::kFloat ? DType::kF64
+                        : is_int                        ? DType::kI64
+                                                        : DType::kBool,
+                        {});
+  }
+  return type;
+}
+
 struct FloatCall {
   std::string schema;
   std::string args;
@@ -193,7 +215,8 @@ absl::Status lower_float(Lowering& lowering, const Node& node) {
   FXQ_ASSIGN_OR_RETURN(FloatCall call,
                        node.schema() ? operator_call(lowering, node) : script_call(lowering, node));
   std::vector<ValueId> outputs;
-  OutputTree tree = result_tree(lowering, result_type(node), node.name(), node, outputs);
+  const Type type = stored_type(lowering, node, call.inputs);
+  OutputTree tree = result_tree(lowering, type, node.name(), node, outputs);
   Step& step = lowering.step("aten", node, std::move(call.inputs), std::move(outputs));
   step.attrs["schema"] = std::move(call.schema);
   step.attrs["args"] = std::move(call.args);

@@ -20,6 +20,7 @@ class Lowering {
 
   const GraphModule& graph_module() const { return gm_; }
   Program& program() { return program_; }
+  const Program& program() const { return program_; }
 
   // What a node became: a value, or a tree of values for lists, tuples and dicts.
   void set(const Node* node, OutputTree tree) { lowered_[node] = std::move(tree); }
