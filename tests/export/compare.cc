@@ -156,7 +156,8 @@ double onnx_runtime_sqnr(const QuantizedGraph& model, const std::vector<c10::IVa
   const auto expected = model.forward(input);
   EXPECT_TRUE(expected.ok()) << expected.status();
   const std::vector<std::string> names = output_names(*proto);
-  const auto actual = run_onnx_runtime(*proto, named_inputs(*proto, input), names);
+  const auto actual =
+      run_onnx_runtime(*proto, named_inputs(*proto, input), names, Optimizations::kOn);
   EXPECT_TRUE(actual.ok()) << actual.status();
   if (!expected.ok() || !actual.ok()) return 0;
   double worst = std::numeric_limits<double>::infinity();

@@ -64,8 +64,7 @@ FloatNet fixture(const std::string& name, const std::string& kind) {
 
 std::optional<QuantizedGraph> quantize_fixture(const std::string& name, const GraphModule& model) {
   std::vector<std::vector<c10::IValue>> batches;
-  for (const at::Tensor& batch : read(name + ".calib.npy").split(2)) batches.push_back({batch});
-  if (batches.size() > 4) batches.resize(4);
+  for (const at::Tensor& batch : read(name + ".calib.npy").split(4)) batches.push_back({batch});
   return quantize(model, batches);
 }
 

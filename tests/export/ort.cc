@@ -31,10 +31,12 @@ std::string scratch_directory() {
 }
 
 absl::StatusOr<Tensors> run_onnx_runtime(const onnx::ModelProto& model, const Tensors& inputs,
-                                         const std::vector<std::string>& outputs) {
+                                         const std::vector<std::string>& outputs,
+                                         Optimizations optimizations) {
   const std::string folder = scratch_directory();
   nlohmann::json job{{"model", folder + "/model.onnx"}, {"inputs", nlohmann::json::object()}};
   FXQ_RETURN_IF_ERROR(write_file_atomically(job["model"], model.SerializeAsString()));
+  job["optimize"] = optimizations == Optimizations::kOn;
   int number = 0;
   for (const auto& [name, tensor] : inputs) {
     const std::string path = folder + "/" + std::to_string(number++) + ".npy";

@@ -23,9 +23,14 @@ using Tensors = std::map<std::string, at::Tensor>;
 // False where ./dev setup has not made the environment with ONNX Runtime.
 bool has_onnx_runtime();
 
-// Values by name, as ONNX Runtime computes them with graph optimisations off.
+// Off: every operator as the file has it, Q and DQ in float. On, ONNX Runtime's default: QDQ
+// becomes its integer kernels.
+enum class Optimizations { kOff, kOn };
+
+// Values by name, as ONNX Runtime computes them.
 absl::StatusOr<Tensors> run_onnx_runtime(const onnx::ModelProto& model, const Tensors& inputs,
-                                         const std::vector<std::string>& outputs);
+                                         const std::vector<std::string>& outputs,
+                                         Optimizations optimizations = Optimizations::kOff);
 
 // A directory of this test alone.
 std::string scratch_directory();

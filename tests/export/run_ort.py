@@ -1,6 +1,7 @@
-"""Runs ONNX models in ONNX Runtime, as a job file says, with graph optimisations off.
+"""Runs ONNX models in ONNX Runtime, as a job file says.
 
-    run_ort.py JOB.json      {"model": path, "inputs": {name: x.npy}, "outputs": {name: y.npy}}
+    run_ort.py JOB.json      {"model": path, "inputs": {name: x.npy}, "outputs": {name: y.npy},
+                              "optimize": false}
 """
 
 import json
@@ -14,7 +15,8 @@ def main(path: str) -> None:
     with open(path, encoding="utf-8") as file:
         job = json.load(file)
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if not job["optimize"]:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(job["model"], options, providers=["CPUExecutionProvider"])
     inputs = {name: numpy.load(file) for name, file in job["inputs"].items()}
