@@ -51,6 +51,9 @@ absl::StatusOr<std::vector<c10::IValue>> example(const ExportArguments& argument
 
 absl::StatusOr<ExportSummary> export_float(const ExportArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(const GraphModule untyped, load_float_graph({arguments.model, {}}));
+  if (arguments.shapes.empty() && !arguments.fixed_batch) {  // the export finds types that run
+    return export_to_onnx(untyped, {}, arguments.output, export_options(arguments));
+  }
   FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> args, example(arguments, untyped));
   FXQ_ASSIGN_OR_RETURN(const GraphModule gm, load_float_graph({arguments.model, {}}, args));
   ExportOptions options = export_options(arguments);
@@ -104,7 +107,8 @@ Command add_export(CLI::App& root) {
   app->add_option("--opset", arguments->opset, "ONNX opset, 11 to 17 (default 13)")
       ->check(CLI::Range(11, 17));
   app->add_option("--shape", arguments->shapes,
-                  "Input shape (1x3x224x224 or name=...); a .fxq knows its own");
+                  "Input shape (1x3x224x224 or name=...); a .fxq knows its own, for a .pt it is "
+                  "deduced where that is possible");
   app->add_flag("--fixed-batch", arguments->fixed_batch, "Do not make the batch size symbolic");
   app->add_flag("--no-check", arguments->no_check, "Skip onnx's checker and shape inference");
   app->add_flag("--fallthrough", arguments->fallthrough,
