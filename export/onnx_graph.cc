@@ -17,7 +17,11 @@
 namespace fxq {
 namespace {
 
-constexpr const char* kNoOperator = "X001 ONNX has no such operator";
+// Why a call without a lowering cannot be standard ONNX.
+const char* no_form(const Node& node) {
+  return node.schema() ? "X001 ONNX has no such operator"
+                       : "X002 TorchScript code has no ONNX form";
+}
 
 class GraphWriter {
  public:
@@ -31,7 +35,7 @@ class GraphWriter {
     Problems problems;
     for (const Node* node : model_.graph().nodes()) {
       if (depends_on_failed(*node)) {
-        if (must_be_refused(*node)) problems.add(describe(*node) + ": " + kNoOperator);
+        if (must_be_refused(*node)) problems.add(describe(*node) + ": " + no_form(*node));
         continue;
       }
       builder_.begin(node->name(), doc_string(*node));
@@ -113,7 +117,7 @@ class GraphWriter {
     const bool aten_only = options_.operator_export_type == OperatorExportTypes::kOnnxAten &&
                            view.def().rule != Rule::kNotTensor;
     const OnnxLowering lowering = aten_only ? nullptr : onnx_lowering(node.op());
-    absl::Status status = absl::UnimplementedError(kNoOperator);
+    absl::Status status = absl::UnimplementedError(no_form(node));
     if (lowering) {
       status = lowering(exporter_, view);
       if (status.ok() || !absl::IsUnimplemented(status)) return status;
