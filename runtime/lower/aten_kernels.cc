@@ -175,7 +175,10 @@ class AtenProvider : public KernelProvider {
       torch::jit::Module copy = module;
       return copy.forward(std::move(values));
     };
-    return Runner([call, method](const Values& values) { return call.run_method(values, method); });
+    return Runner([call, module, method](const Values& values) {
+      const c10::FunctionSchema& schema = module.get_method("forward").function().getSchema();
+      return call.run_method(values, schema, method);
+    });
   }
 
   absl::StatusOr<torch::jit::Module> script(const HostTensor& bytes) const {

@@ -117,7 +117,7 @@ TEST(OpView, ModuleAndFunctionLookTheSame) {
     EXPECT_TRUE(view.param("weight").is_same(weight));
     EXPECT_FALSE(view.has_param("bias"));
     EXPECT_EQ(view.attr_ints("stride"), (std::vector<int64_t>{2, 2}));
-    EXPECT_EQ(view.attr_ints("dilation"), (std::vector<int64_t>{1}));
+    EXPECT_EQ(view.attr_ints("dilation"), (std::vector<int64_t>{1, 1}));
     EXPECT_EQ(view.attr_int("groups"), 1);
     EXPECT_TRUE(view.attr_is_default("groups"));
     EXPECT_FALSE(view.attr_is_default("stride"));

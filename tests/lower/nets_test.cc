@@ -77,7 +77,11 @@ TEST(OddNets, ProgramsEqualReferences) {
     const auto model = quantize(net);
     ASSERT_TRUE(model.ok()) << file << ": " << model.status();
     auto program = lower(model->graph_module());
-    ASSERT_TRUE(program.ok()) << file << ": " << program.status();
+    if (!program.ok()) {  // only what a program cannot do by its nature may be refused
+      EXPECT_NE(program.status().ToString().find("in place"), std::string::npos)
+          << file << ": " << program.status();
+      continue;
+    }
     ExecutorOptions options = with_threads(2);
     AtenOptions aten;
     aten.allow_torchscript = true;
@@ -93,6 +97,7 @@ TEST(OddNets, ProgramsEqualReferences) {
     ++ran;
   }
   if (ran == 0) GTEST_SKIP() << "make the fixture models first";
+  EXPECT_GE(ran, 12);
 }
 
 TEST(Files, SavedProgramRunsTheSame) {
