@@ -64,8 +64,14 @@ class Converter {
   Node* behind(Node* node) const { return fake_quant(*node) ? node->args()[0].node() : node; }
 
   bool is_integer_op(const Node& node) const {
-    return !is_plumbing(node) && !fake_quant(node) && float_ops_.count(node.name()) == 0 &&
-           !(node.op() == OpId::kGetItem && scales_.count(&node) == 0);
+    if (node.op() == OpId::kGetItem) return is_integer_part(node);
+    return !is_plumbing(node) && !fake_quant(node) && float_ops_.count(node.name()) == 0;
+  }
+
+  // Of a value of several results that are integers.
+  bool is_integer_part(const Node& node) const {
+    const Node* whole = node.args().empty() ? nullptr : node.args()[0].node();
+    return whole && is_integer_value(*whole);
   }
 
   void find_scales() {
@@ -79,7 +85,9 @@ class Converter {
       if (scales_.count(node) || !may_move_integers(*node)) continue;
       const std::vector<Node*> operands = value_operands(gm_, *node);
       Node* source = operands.empty() ? nullptr : behind(operands[0]);
-      if (!source || !is_integer_value(*source)) continue;
+      // Ops that stay float are listed; parts of lists are not, they follow their list.
+      const bool part = node->op() == OpId::kGetItem;
+      if (!source || !(part ? is_integer_value(*source) : scales_.count(source) != 0)) continue;
       const IntegerType type = scales_.at(source);
       scales_.emplace(node, type);
     }

@@ -56,6 +56,12 @@ MaybeRefusal refuse_result(const Node& node) {
   return std::nullopt;
 }
 
+MaybeRefusal refuse_written(const Node& value, const WrittenValues& written) {
+  const Node* writer = written.writer(&value);
+  if (!writer) return std::nullopt;
+  return Refusal{"E008", fmt::format("%{} writes into %{} in place", writer->name(), value.name())};
+}
+
 }  // namespace
 
 bool is_plumbing(const Node& node) {
@@ -89,7 +95,9 @@ std::optional<Refusal> refuse_integers(const Node& node, const SupportQuestion& 
   if (operands.empty()) return Refusal{"E004", "it has no tensor operand"};
   for (const Node* operand : operands) {
     if (MaybeRefusal refusal = refuse_tensor(*operand, "operand")) return refusal;
+    if (MaybeRefusal refusal = refuse_written(*operand, *question.written)) return refusal;
   }
+  if (MaybeRefusal refusal = refuse_written(node, *question.written)) return refusal;
   if (MaybeRefusal refusal = refuse_result(node)) return refusal;
   if (shares_operand(node) && !question.is_integer(operands[0])) {
     return Refusal{"E006", fmt::format("its operand %{} is float", operands[0]->name())};

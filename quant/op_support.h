@@ -9,6 +9,7 @@
 #include "fxq/graph/graph_module.h"
 #include "fxq/quant/march.h"
 #include "fxq/quant/qconfig.h"
+#include "fxq/quant/written_values.h"
 
 namespace fxq {
 
@@ -21,6 +22,7 @@ struct SupportQuestion {
   const GraphModule& gm;
   March march = March::CPU;
   const QConfig* qconfig = nullptr;  // of the node; null: not to be quantized
+  const WrittenValues* written = nullptr;
   // True if that node's value is integers; asked for earlier nodes only.
   std::function<bool(const Node*)> is_integer;
 };

@@ -39,6 +39,7 @@ class Planner {
         options_(options),
         resolver_(gm, qconfigs),
         global_(qconfigs.global ? &*qconfigs.global : nullptr),
+        written_(gm.graph()),
         sets_(gm.graph().size()) {
     for (Node* node : gm.graph().nodes()) {
       index_[node] = nodes_.size();
@@ -66,7 +67,7 @@ class Planner {
     non_negative_.push_back(false);
     if (!node->is_call() || is_plumbing(*node)) return;
     const QConfig* qconfig = resolver_.find(*node);
-    const SupportQuestion question{gm_, options_.march, qconfig, [&](const Node* other) {
+    const SupportQuestion question{gm_, options_.march, qconfig, &written_, [&](const Node* other) {
                                      return plan_.is_integer_value(other);
                                    }};
     auto refusal = refuse_integers(*node, question);
@@ -164,6 +165,7 @@ class Planner {
   QuantPlanOptions options_;
   QConfigResolver resolver_;
   const QConfig* global_;
+  WrittenValues written_;
   UnionFind sets_;
   std::vector<Node*> nodes_;
   std::unordered_map<const Node*, size_t> index_;

@@ -242,6 +242,47 @@ graph (%x: f32[1,4,4,4]) {
   EXPECT_EQ(stages.report.find("s")->code, "E001");
 }
 
+TEST(ConvertTest, PartsOfAFloatValueAreQuantizedOneByOne) {
+  const Stages stages = quantize_net(R"(
+module @a = conv2d(weight: f32[4,2,1,1], bias: none)
+state @a.weight = normal(1)
+graph (%x: f32[1,4,4,4]) {
+  %c = chunk(%x, 2, 1) : (f32[1,2,4,4], f32[1,2,4,4])
+  %g = getitem(%c, 1) : f32[1,2,4,4]
+  %a = conv2d @a(%g) : f32[1,4,4,4]
+  return %a
+}
+)");
+  EXPECT_THAT(graph_text(stages.quantized),
+              HasSubstr("%g_q = quantize(%g)\n  %a = conv2d @a(%g_q)"));
+}
+
+TEST(ConvertTest, ValuesWrittenInPlaceStayFloat) {
+  const char* text = R"(
+module @a = conv2d(weight: f32[4,3,1,1], bias: none)
+module @b = conv2d(weight: f32[4,4,1,1], bias: none)
+state @a.weight = normal(1)
+state @b.weight = normal(2)
+graph (%x: f32[1,3,4,4]) {
+  %a = conv2d @a(%x) : f32[1,4,4,4]
+  %r = relu(%a) : f32[1,4,4,4]
+  %t = tanh(%r) : f32[1,4,4,4]
+  %s = slice(%t, 1, 0, 2) : f32[1,2,4,4]
+  %w = aten::fill_.Scalar(%s, 9.0) : f32[1,2,4,4]
+  %b = conv2d @b(%t) : f32[1,4,4,4]
+  %c = conv2d @b(%b) : f32[1,4,4,4]
+  return %c
+}
+)";
+  const Stages stages = quantize_net(text);
+  EXPECT_EQ(stages.report.find("r")->mode, OpMode::kInt8);
+  for (const char* name : {"t", "s", "b"})
+    EXPECT_EQ(stages.report.find(name)->code, "E008") << name;
+  EXPECT_EQ(stages.report.find("c")->mode, OpMode::kInt8);
+  auto integers = QuantizedGraph::from_graph_module(stages.quantized.copy())->forward(stages.input);
+  EXPECT_GT(*sqnr_db(*net(text).forward(stages.input), *integers), 25.0);
+}
+
 TEST(ConvertTest, SharedModuleHasScalesPerCall) {
   const Stages stages = quantize_net(R"(
 module @a = conv2d(weight: f32[4,4,1,1], bias: f32[4])
