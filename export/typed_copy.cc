@@ -18,6 +18,9 @@
 namespace fxq {
 namespace {
 
+// By how much dynamic axes grow in the second run: the first that the model accepts.
+const std::vector<int64_t> kSteps{1, 2, 32};
+
 using Types = std::unordered_map<std::string, Type>;
 
 class TypeRecorder : public ReferenceInterpreter {
@@ -125,7 +128,7 @@ class Typing {
       if (args_.empty()) return absl::OkStatus();  // zeros of an old type prove nothing
       return types.status();
     }
-    if (!first_.empty()) FXQ_RETURN_IF_ERROR(run_with_other_sizes(*types));
+    if (!first_.empty()) FXQ_RETURN_IF_ERROR(run_with_other_sizes(*types, kSteps));
     for (Node* node : model_.graph().nodes()) {
       const auto seen = types->find(node->name());
       if (seen != types->end() && !node->is(NodeKind::kPlaceholder))
@@ -165,10 +168,11 @@ class Typing {
         reason = types.status();
         continue;
       }
-      if (!run_with_other_sizes(*types).ok()) {
+      // A small step proves little: pooling may round it away before a linear layer.
+      if (!run_with_other_sizes(*types, {32}).ok()) {
         fix_sizes(first_);
         first_ = {{kBatchSymbol, 2}};
-        FXQ_RETURN_IF_ERROR(run_with_other_sizes(*types));
+        FXQ_RETURN_IF_ERROR(run_with_other_sizes(*types, {1}));
       }
       take_types(*types);
       return absl::OkStatus();
@@ -236,11 +240,12 @@ class Typing {
     }
   }
 
-  absl::Status run_with_other_sizes(Types& types) {
+  // Tries each step; the batch always grows by 1.
+  absl::Status run_with_other_sizes(Types& types, const std::vector<int64_t>& steps) {
     absl::Status reason;
-    for (const int64_t step : {1, 2, 32}) {
+    for (const int64_t step : steps) {
       Sizes second = first_;
-      for (auto& [symbol, size] : second) size += step;
+      for (auto& [symbol, size] : second) size += symbol == kBatchSymbol ? 1 : step;
       const std::vector<c10::IValue> inputs = inputs_of(model_, args_, second);
       if (inputs.empty()) return absl::OkStatus();
       auto others = run(model_, inputs);

@@ -183,6 +183,30 @@ graph (%x: tensor) {
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument) << refused.status();
 }
 
+TEST(OptionsTest, DeducedSizesAreFixedWhereTheModelFixesThem) {
+  constexpr const char* kFixed = R"(
+module @conv = conv2d(weight: f32[2,3,3,3], bias: none)
+module @fc = linear(weight: f32[5,50], bias: none)
+state @conv.weight = normal(1)
+state @fc.weight = normal(2)
+graph (%x: tensor) {
+  %conv = conv2d @conv(%x)
+  %pool = max_pool2d(%conv, [2,2])
+  %again = max_pool2d(%pool, [2,2])
+  %flat = flatten(%again, 1)
+  %fc = linear @fc(%flat)
+  return %fc
+}
+)";
+  const auto gm = parse_text(kFixed);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  ExportSummary summary;
+  const auto model = build_onnx_model(*gm, {}, {}, summary);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(summary.inputs.at(0).type, "f32[N,3,24,24]");
+  EXPECT_EQ(summary.outputs.at(0).type, "f32[N,5]");
+}
+
 TEST(OptionsTest, FilesAppearWhole) {
   const FloatNet net = text_net(kSmall);
   const std::string folder = scratch_directory();
