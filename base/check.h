@@ -1,5 +1,5 @@
-// FXQ_CHECK: a broken invariant of fxq itself ends the process with file, line, expression and a message.
-// Input that is merely bad never comes here: that is an absl::Status (base/status.h).
+// FXQ_CHECK: a broken invariant of fxq itself ends the process with file, line, expression and a
+// message. Input that is merely bad never comes here: that is an absl::Status (base/status.h).
 #pragma once
 
 #include <cstdio>
@@ -17,9 +17,9 @@ namespace fxq::internal {
 
 }  // namespace fxq::internal
 
-#define FXQ_CHECK(condition, ...)                                                            \
-  do {                                                                                       \
-    if (!(condition)) {                                                                      \
+#define FXQ_CHECK(condition, ...)                                                              \
+  do {                                                                                         \
+    if (!(condition)) {                                                                        \
       ::fxq::internal::check_failed(__FILE__, __LINE__, #condition, std::string{__VA_ARGS__}); \
-    }                                                                                        \
+    }                                                                                          \
   } while (false)

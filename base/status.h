@@ -1,4 +1,5 @@
-// The two macros that every function returning absl::Status needs, and its message as standard text.
+// The two macros that every function returning absl::Status needs, and its message as standard
+// text.
 //   FXQ_RETURN_IF_ERROR(expression);
 //   FXQ_ASSIGN_OR_RETURN(auto value, status_or_expression);
 #pragma once
@@ -19,11 +20,11 @@ inline std::string_view message_of(const absl::Status& status) {
 
 }  // namespace fxq
 
-#define FXQ_RETURN_IF_ERROR(expression)            \
-  do {                                             \
+#define FXQ_RETURN_IF_ERROR(expression)                               \
+  do {                                                                \
     if (::absl::Status fxq_status = (expression); !fxq_status.ok()) { \
-      return fxq_status;                           \
-    }                                              \
+      return fxq_status;                                              \
+    }                                                                 \
   } while (false)
 
 #define FXQ_CONCAT_(a, b) a##b

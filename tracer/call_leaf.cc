@@ -1,6 +1,8 @@
 // %y = conv(%x) for a torch.nn module: one call_module if the module is one op, its code in place
 // if it is several, an opaque module if its code can't be captured or it is wrapped.
 #include <fmt/format.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/ir.h>
 
 #include "fxq/graph/opaque_module.h"
 #include "fxq/tracer/leaf.h"

@@ -1,6 +1,9 @@
 // parts = [a]; parts.append(b); parts[-1]   ->   b
 #include "fxq/tracer/container_ops.h"
 
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/ir.h>
+
 #include <algorithm>
 
 namespace fxq {

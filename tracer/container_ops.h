@@ -3,11 +3,13 @@
 // throws c10::Error, which the reader turns into a problem with its source line.
 #pragma once
 
-#include <torch/csrc/jit/ir/ir.h>
-
 #include <vector>
 
 #include "fxq/tracer/value.h"
+
+namespace torch::jit {
+struct Node;
+}
 
 namespace fxq {
 

@@ -2,7 +2,9 @@
 // without a node. Those that a node returns (sizes, chunks) are taken apart by getitem.
 #include <ATen/core/function_schema.h>
 #include <fmt/format.h>
+#include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/constants.h>
+#include <torch/csrc/jit/ir/ir.h>
 
 #include "fxq/tracer/container_ops.h"
 #include "fxq/tracer/script_reader.h"

@@ -3,6 +3,8 @@
 #include "fxq/tracer/leaf.h"
 
 #include <ATen/core/function_schema.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/ir.h>
 
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/tracer/aliases.h"

@@ -3,14 +3,16 @@
 // name, because traced modules have no other record of them.
 #pragma once
 
-#include <torch/csrc/jit/api/module.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "fxq/graph/op_module.h"
 #include "fxq/tracer/script_reader.h"
+
+namespace torch::jit {
+struct Module;
+}
 
 namespace fxq {
 
