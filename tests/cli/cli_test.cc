@@ -1,0 +1,162 @@
+// The fxq program as its users call it: the main job on the digits net, and what it answers to bad
+// input: a clear message, exit code 1 or 2, nothing half-written, never a signal.
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+
+#include "fxq/base/file.h"
+#include "fxq/data/npy.h"
+
+namespace fxq {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+struct Outcome {
+  int code = -1;
+  std::string text;  // stdout and stderr
+};
+
+class CliTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = ::testing::TempDir() + "fxq_cli_" +
+              ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  Outcome fxq(const std::string& arguments) const {
+    const std::string command =
+        "timeout 120 " + std::string(FXQ_BINARY_DIR) + "/bin/fxq " + arguments + " 2>&1";
+    Outcome outcome;
+    std::FILE* pipe = popen(command.c_str(), "r");
+    char buffer[4096];
+    for (size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) outcome.text.append(buffer, n);
+    const int status = pclose(pipe);
+    outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+    return outcome;
+  }
+  // Fails, says `message`, and leaves no `file` behind.
+  void refused(const std::string& arguments, const std::string& message,
+               const std::string& file = "") const {
+    const Outcome outcome = fxq(arguments);
+    EXPECT_TRUE(outcome.code == 1 || outcome.code == 2) << outcome.code << "\n" << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr(message)) << arguments;
+    EXPECT_TRUE(file.empty() || !fs::exists(file)) << file;
+  }
+  std::string in(const std::string& name) const { return folder_ + "/" + name; }
+  static std::string digits(const std::string& name) {
+    return std::string(FXQ_SOURCE_DIR) + "/examples/digits/" + name;
+  }
+  void quantize_digits(const std::string& output) const {
+    const Outcome outcome = fxq("quantize " + digits("digits.script.pt") + " --calib " +
+                                digits("calib_images.npy") + " -q -o " + output);
+    ASSERT_EQ(outcome.code, 0) << outcome.text;
+  }
+
+  std::string folder_;
+};
+
+TEST_F(CliTest, MainJobOnDigits) {
+  quantize_digits(in("d.fxq"));
+  const std::string data =
+      " --data " + digits("test_images.npy") + " --labels " + digits("test_labels.npy") + " -q";
+  auto top1 = [&](const std::string& model) {
+    const Outcome outcome = fxq("eval " + model + data);
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    return std::atof(outcome.text.substr(outcome.text.find("top-1 ") + 6).c_str());
+  };
+  const double floating = top1(digits("digits.script.pt"));
+  EXPECT_GT(floating, 90.0);
+  EXPECT_GE(top1(in("d.fxq")), floating - 0.5);
+  const Outcome exported = fxq("export " + in("d.fxq") + " --opset 13 -o " + in("d.onnx"));
+  EXPECT_EQ(exported.code, 0) << exported.text;
+  EXPECT_TRUE(fs::exists(in("d.onnx")));
+  const Outcome bench = fxq("bench " + in("d.fxq") + " --json --runs 5 --compare float --profile");
+  EXPECT_EQ(bench.code, 0) << bench.text;
+  EXPECT_THAT(bench.text, HasSubstr("\"arena_bytes\""));
+}
+
+TEST_F(CliTest, SameCommandGivesSameBytes) {
+  quantize_digits(in("a.fxq"));
+  quantize_digits(in("b.fxq"));
+  EXPECT_EQ(*read_file(in("a.fxq")), *read_file(in("b.fxq")));
+}
+
+TEST_F(CliTest, EagerEqualsTracedGraph) {
+  const std::string run =
+      "run " + digits("digits.trace.pt") + " --input " + digits("test_images.npy") + " --output ";
+  ASSERT_EQ(fxq(run + in("graph.npy")).code, 0);
+  ASSERT_EQ(fxq(run + in("eager.npy") + " --eager").code, 0);
+  EXPECT_EQ(*read_file(in("graph.npy")), *read_file(in("eager.npy")));
+}
+
+TEST_F(CliTest, BadModels) {
+  const std::string whole = *read_file(digits("digits.script.pt"));
+  ASSERT_TRUE(write_file_atomically(in("cut.pt"), whole.substr(0, whole.size() / 2)).ok());
+  ASSERT_TRUE(write_file_atomically(in("empty.pt"), "").ok());
+  refused("inspect " + in("cut.pt"), "cut short");
+  refused("inspect " + in("empty.pt"), "empty.pt");
+  refused("inspect " + in("missing.pt"), "no such file");
+  refused("inspect " + folder_, "folder");
+}
+
+TEST_F(CliTest, DamagedProgramIsNoticed) {
+  quantize_digits(in("d.fxq"));
+  const std::string whole = *read_file(in("d.fxq"));
+  for (size_t at : {size_t{0}, size_t{7}, size_t{8}, size_t{100}, size_t{2000}, whole.size() - 1}) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
+    ASSERT_TRUE(write_file_atomically(in("bad.fxq"), damaged).ok());
+    refused("run " + in("bad.fxq") + " --input " + digits("test_images.npy") + " --output " +
+                in("y.npy"),
+            "bad.fxq", in("y.npy"));
+  }
+}
+
+TEST_F(CliTest, BadCalibrationData) {
+  const std::string head = "quantize " + digits("digits.script.pt") + " -o " + in("n.fxq");
+  HostTensor images(DType::kF32, {4, 1, 8, 8});
+  images.mutable_data<float>()[70] = std::nanf("");
+  ASSERT_TRUE(write_npy(in("nan.npy"), images).ok());
+  ASSERT_TRUE(write_npy(in("wrong.npy"), HostTensor(DType::kF32, {4, 3, 8, 8})).ok());
+  ASSERT_TRUE(write_npy(in("double.npy"), HostTensor(DType::kF64, {4, 1, 8, 8})).ok());
+  refused(head, "no calibration data", in("n.fxq"));
+  refused(head + " --calib " + in("nan.npy"), "sample 1", in("n.fxq"));
+  refused(head + " --calib " + in("wrong.npy"), "channels", in("n.fxq"));
+  refused(head + " --calib " + in("double.npy"), "Double", in("n.fxq"));
+  refused(head + " --calib " + in("missing.npy"), "missing.npy", in("n.fxq"));
+  refused(head + " --calib other=" + digits("calib_images.npy"), "other", in("n.fxq"));
+}
+
+TEST_F(CliTest, BadInputsAndTargets) {
+  quantize_digits(in("d.fxq"));
+  ASSERT_TRUE(write_npy(in("wrong.npy"), HostTensor(DType::kF32, {4, 3, 8, 8})).ok());
+  ASSERT_TRUE(write_npy(in("double.npy"), HostTensor(DType::kF64, {4, 1, 8, 8})).ok());
+  const std::string run = "run " + in("d.fxq") + " --output " + in("y.npy") + " --input ";
+  refused(run + in("wrong.npy"), "[4,3,8,8]", in("y.npy"));
+  refused(run + in("double.npy"), "need f32", in("y.npy"));
+  refused("export " + in("d.fxq") + " -o /nowhere/d.onnx", "/nowhere/d.onnx");
+  refused("quantize " + digits("digits.script.pt") + " --calib " + digits("calib_images.npy") +
+              " -o /nowhere/d.fxq",
+          "/nowhere/d.fxq");
+}
+
+TEST_F(CliTest, WrongUsageExitsWithTwo) {
+  EXPECT_EQ(fxq("").code, 2);
+  EXPECT_EQ(fxq("quantise m.pt").code, 2);
+  EXPECT_EQ(fxq("bench").code, 2);
+  EXPECT_EQ(fxq("--help").code, 0);
+  EXPECT_EQ(fxq("--version").code, 0);
+}
+
+}  // namespace
+}  // namespace fxq
