@@ -115,10 +115,15 @@ absl::StatusOr<std::string> Exporter::quantize_domain(DType dtype) const {
 
 absl::StatusOr<std::string> Exporter::quantize(const std::string& value, const Type& type,
                                                const std::string& name) {
-  const DType dtype = type.dtype.value_or(DType::kI8);
+  DType dtype = type.dtype.value_or(DType::kI8);
   FXQ_ASSIGN_OR_RETURN(const std::string domain, quantize_domain(dtype));
   const std::string scale = builder_.scalar(DType::kF32, type.qparams->scale);
-  const std::string zero_point = builder_.scalar(dtype, type.qparams->zero_point);
+  int offset = type.qparams->zero_point;
+  if (dtype == DType::kI8) {  // the same values; runtimes multiply unsigned by signed integers
+    dtype = DType::kU8;
+    offset += 128;
+  }
+  const std::string zero_point = builder_.scalar(dtype, offset);
   const std::string made =
       builder_.add_many({"QuantizeLinear", {value, scale, zero_point}, {}, domain}, 1)[0];
   const std::string integers = builder_.unique(name + "_q");
@@ -141,6 +146,15 @@ absl::StatusOr<std::string> Exporter::dequantize(const std::string& integers, co
   return name;
 }
 
+// From 254.5 steps on, QuantizeLinear gives 255 for 6 and all that is above: a Relu before it then
+// says the same as a Clip, and runtimes fold it into the convolution.
+std::string Exporter::relu6(const Type& type, const std::string& value) {
+  const bool saturates = type.dtype == DType::kU8 && type.qparams &&
+                         type.qparams->zero_point == 0 && 6.0F / type.qparams->scale > 254.5F;
+  if (saturates) return builder_.add("Relu", {value});
+  return add_clip(builder_, value, DType::kF32, 0.0, 6.0);
+}
+
 absl::StatusOr<std::string> Exporter::epilogue(const Node& node, std::string value) {
   if (const Node* other = node.epilogue_add()) {
     FXQ_ASSIGN_OR_RETURN(const std::string addend, tensor(other));
@@ -152,7 +166,7 @@ absl::StatusOr<std::string> Exporter::epilogue(const Node& node, std::string val
     case OpId::kRelu:
       return builder_.add("Relu", {value});
     case OpId::kRelu6:
-      return add_clip(builder_, value, DType::kF32, 0.0, 6.0);
+      return relu6(node.type, value);
     default:
       break;
   }

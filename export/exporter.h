@@ -53,7 +53,10 @@ class Exporter {
   // -- results
   // y = activation(value + add), quantized if the node's type is; named as the node.
   absl::Status finish(const OpView& view, std::string value);
-  // Integers "<name>_q" of a float value, and back: returns their floats, named `name`.
+  // min(max(value, 0), 6) in front of the QuantizeLinear of `type`, if it has one.
+  std::string relu6(const Type& type, const std::string& value);
+  // Integers "<name>_q" of a float value, and back: returns their floats, named `name`. qint8 goes
+  // out as uint8 with zero point 128.
   absl::StatusOr<std::string> quantize(const std::string& value, const Type& type,
                                        const std::string& name);
   // Floats of an integer value.

@@ -1,8 +1,17 @@
 // weight: i8 * s_w[c]     bias: i32 * (float)(s_in * s_w[c]), zero point 0
+//
+// The reference multiplies its sums by m = (float)(s_in * s_w / s_out), computed in double.
+// Runtimes that fuse the model compute it from the file's scales, each operation in float32, and
+// often land beside m; values next to a tie then round the other way. The file's s_w is a
+// neighbour (at most kNeighbours floats away) from which float32 arithmetic arrives at m, if one
+// does.
 #include "fxq/export/integer_weights_form.h"
 
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
 
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
@@ -17,6 +26,35 @@ at::Tensor bias_scale(const OpView& view, const at::Tensor& weight_scale, int64_
   at::Tensor scale = weight_scale.flatten().to(at::kDouble) * input_scale;
   if (scale.numel() > 1 && scale.numel() < channels) scale = scale.repeat(channels / scale.numel());
   return scale.to(at::kFloat);
+}
+
+float neighbour_for(float weight_scale, float input_scale, float output_scale) {
+  constexpr int kNeighbours = 4;
+  const auto wanted = static_cast<float>(static_cast<double>(input_scale) * weight_scale /
+                                         static_cast<double>(output_scale));
+  const auto arrives = [&](float scale) { return input_scale * scale / output_scale == wanted; };
+  float above = weight_scale, below = weight_scale;
+  for (int i = 0; i <= kNeighbours; ++i) {
+    if (arrives(above)) return above;
+    if (arrives(below)) return below;
+    above = std::nextafter(above, std::numeric_limits<float>::infinity());
+    below = std::nextafter(below, 0.0F);
+  }
+  return weight_scale;
+}
+
+// A fused add keeps runtimes in float, where there is no multiplier.
+at::Tensor file_scale(const OpView& view) {
+  const at::Tensor scale = view.param("weight_scale").flatten();
+  const Node& node = *view.node();
+  if (!node.type.qparams || !view.operand(0)->type.qparams || node.epilogue_add()) return scale;
+  const at::Tensor matched = scale.detach().to(at::kFloat).contiguous().clone();
+  float* const values = matched.data_ptr<float>();
+  for (int64_t c = 0; c < matched.numel(); ++c) {
+    values[c] =
+        neighbour_for(values[c], view.operand(0)->type.qparams->scale, node.type.qparams->scale);
+  }
+  return matched;
 }
 
 absl::Status check_dtype(const Exporter& exporter, const at::Tensor& integers) {
@@ -48,9 +86,8 @@ absl::StatusOr<std::string> integer_weights_form(Exporter& exporter, const OpVie
   if (is_bias && !view.operand(0)->type.qparams) {
     return absl::InternalError("its bias is integer but its input is not");
   }
-  const at::Tensor weight_scale = view.param("weight_scale");
-  at::Tensor scale =
-      is_bias ? bias_scale(view, weight_scale, integers.numel()) : weight_scale.flatten();
+  at::Tensor scale = file_scale(view);
+  if (is_bias) scale = bias_scale(view, scale, integers.numel());
   OnnxCall call{"DequantizeLinear", {}, {}, ""};
   if (scale.numel() > 1) {
     call.attributes.emplace_back("axis",

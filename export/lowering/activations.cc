@@ -70,7 +70,7 @@ FXQ_UNARY(Ceil)
 
 absl::Status onnx_Relu6(Exporter& exporter, const OpView& view) {
   FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
-  return exporter.finish(view, add_clip(exporter.builder(), x, DType::kF32, 0.0, 6.0));
+  return exporter.finish(view, exporter.relu6(view.node()->type, x));
 }
 
 // hardtanh(min_val, max_val), clamp(min, max), clamp_min(min), clamp_max(max)

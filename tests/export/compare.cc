@@ -8,6 +8,7 @@
 #include <cmath>
 #include <set>
 
+#include "fxq/base/status.h"
 #include "fxq/export/onnx_builder.h"
 #include "fxq/export/onnx_model.h"
 #include "fxq/graph/tensor_convert.h"
@@ -54,16 +55,20 @@ void declare(onnx::ValueInfoProto& info, const std::string& name, DType dtype, i
   for (int64_t i = 0; i < rank; ++i) type.mutable_shape()->add_dim();
 }
 
-// The integers of every quantized tensor, by node.
+// The integers of every quantized tensor as the file holds them (qint8 as uint8 around 128), by
+// node.
 Tensors reference_integers(const QuantizedGraph& model, const std::vector<c10::IValue>& input) {
   const auto values = record_values(model.graph_module(), input);
   EXPECT_TRUE(values.ok()) << values.status();
   Tensors integers;
   for (const Node* node : model.graph_module().graph().nodes()) {
     if (!values.ok() || !node->type.is_quantized() || node->is(NodeKind::kGetAttr)) continue;
-    const auto scalar = static_cast<at::ScalarType>(scalar_type_number(*node->type.dtype));
+    const bool shifted = *node->type.dtype == DType::kI8;
+    const DType dtype = shifted ? DType::kU8 : *node->type.dtype;
+    const at::Tensor steps =
+        (values->at(node->name()).to(at::kDouble) / node->type.qparams->scale).round();
     integers[node->name()] =
-        (values->at(node->name()).to(at::kDouble) / node->type.qparams->scale).round().to(scalar);
+        (shifted ? steps + 128 : steps).to(static_cast<at::ScalarType>(scalar_type_number(dtype)));
   }
   return integers;
 }
@@ -150,22 +155,14 @@ void expect_nodes_within_one_step(const QuantizedGraph& model,
   ::testing::Test::RecordProperty("nodes", static_cast<int>(parts.nodes.size()));
 }
 
-double onnx_runtime_sqnr(const QuantizedGraph& model, const std::vector<c10::IValue>& input) {
+absl::StatusOr<std::vector<at::Tensor>> run_qdq_model(const QuantizedGraph& model,
+                                                      const std::vector<c10::IValue>& input) {
   const auto proto = build(model.graph_module(), input, qdq_options(), "QDQ");
-  if (!proto) return 0;
-  const auto expected = model.forward(input);
-  EXPECT_TRUE(expected.ok()) << expected.status();
+  if (!proto) return absl::InternalError("no model");
   const std::vector<std::string> names = output_names(*proto);
-  const auto actual =
-      run_onnx_runtime(*proto, named_inputs(*proto, input), names, Optimizations::kOn);
-  EXPECT_TRUE(actual.ok()) << actual.status();
-  if (!expected.ok() || !actual.ok()) return 0;
-  double worst = std::numeric_limits<double>::infinity();
-  const std::vector<at::Tensor> wanted = flatten_tensors(*expected);
-  for (size_t i = 0; i < wanted.size() && i < names.size(); ++i) {
-    worst = std::min(worst, sqnr_db(wanted[i], actual->at(names[i])).value_or(0));
-  }
-  return worst;
+  FXQ_ASSIGN_OR_RETURN(const Tensors actual, run_onnx_runtime(*proto, named_inputs(*proto, input),
+                                                              names, Optimizations::kOn));
+  return in_order(actual, names);
 }
 
 }  // namespace fxq::export_test

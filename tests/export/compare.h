@@ -23,9 +23,9 @@ void expect_same_floats(const FloatNet& net, const FloatCheck& check);
 void expect_nodes_within_one_step(const QuantizedGraph& model,
                                   const std::vector<c10::IValue>& input);
 
-// SQNR in dB between ONNX Runtime's run of the QDQ model, as its users run it, and the reference;
-// infinity if equal. In float (optimisations off) some of 10^5 values fall on the other side of a
-// rounding tie, and a deep net of random weights multiplies each such step.
-double onnx_runtime_sqnr(const QuantizedGraph& model, const std::vector<c10::IValue>& input);
+// What ONNX Runtime computes from the QDQ model as its users run it (default optimisations), one
+// tensor per output of the model.
+absl::StatusOr<std::vector<at::Tensor>> run_qdq_model(const QuantizedGraph& model,
+                                                      const std::vector<c10::IValue>& input);
 
 }  // namespace fxq::export_test

@@ -62,9 +62,11 @@ FloatNet fixture(const std::string& name, const std::string& kind) {
   return net;
 }
 
+at::Tensor calibration_images(const std::string& name) { return read(name + ".calib.npy"); }
+
 std::optional<QuantizedGraph> quantize_fixture(const std::string& name, const GraphModule& model) {
   std::vector<std::vector<c10::IValue>> batches;
-  for (const at::Tensor& batch : read(name + ".calib.npy").split(4)) batches.push_back({batch});
+  for (const at::Tensor& batch : calibration_images(name).split(4)) batches.push_back({batch});
   return quantize(model, batches);
 }
 

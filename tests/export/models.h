@@ -22,6 +22,7 @@ struct FloatNet {
 // "resnet18", "script"; the test fails and the graph is empty if it cannot be read.
 FloatNet fixture(const std::string& name, const std::string& kind);
 // Calibrated on the fixture's own data.
+at::Tensor calibration_images(const std::string& name);
 std::optional<QuantizedGraph> quantize_fixture(const std::string& name, const GraphModule& model);
 
 // A graph in the text form.

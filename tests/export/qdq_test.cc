@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 #include <onnx/onnx_pb.h>
 
+#include <cstring>
 #include <map>
 
 #include "compare.h"
 #include "fxq/export/onnx_model.h"
+#include "fxq/graph/op_module.h"
+#include "fxq/graph/view.h"
 
 namespace fxq::export_test {
 namespace {
@@ -92,6 +95,72 @@ TEST(QdqTest, WeightsAndNames) {
     has_integers |= node.op_type() == "QuantizeLinear" && node.output(0) == "relu_q";
   }
   EXPECT_TRUE(has_integers);
+}
+
+std::vector<float> initializer_floats(const onnx::ModelProto& model, const std::string& name) {
+  for (const auto& tensor : model.graph().initializer()) {
+    if (tensor.name() != name) continue;
+    std::vector<float> values(tensor.raw_data().size() / sizeof(float));
+    std::memcpy(values.data(), tensor.raw_data().data(), tensor.raw_data().size());
+    return values;
+  }
+  ADD_FAILURE() << "no initializer " << name;
+  return {};
+}
+
+// ONNX Runtime multiplies by (s_in * s_w) / s_out in float32, the reference by the double's float.
+// Float32 arithmetic steps over few of them.
+TEST(QdqTest, ScalesGiveRuntimesTheReferencesMultiplier) {
+  const FloatNet net = text_net(kNet);
+  const auto quantized = quantize_net(net);
+  ASSERT_TRUE(quantized);
+  ExportOptions options;
+  options.opset_version = 13;
+  ExportSummary summary;
+  const auto model = build_onnx_model(quantized->graph_module(), net.input, options, summary);
+  ASSERT_TRUE(model.ok()) << model.status();
+  const GraphModule& gm = quantized->graph_module();
+  int compared = 0, equal = 0;
+  for (const Node* node : gm.graph().nodes()) {
+    if (!is_weighted(node->op())) continue;
+    const OpView view(gm, node);
+    const float in = view.operand(0)->type.qparams->scale;
+    const float out = node->type.qparams->scale;
+    const at::Tensor wanted = gm.op_module(*node)->tensor("multiplier").contiguous();
+    const std::vector<float> scales = initializer_floats(**model, node->target() + ".weight_scale");
+    for (size_t c = 0; c < scales.size(); ++c) {
+      EXPECT_FLOAT_EQ(in * scales[c] / out, wanted.data_ptr<float>()[c]);
+      equal += in * scales[c] / out == wanted.data_ptr<float>()[c];
+      ++compared;
+    }
+  }
+  EXPECT_EQ(compared, 8 + 8 + 4 + 10);
+  EXPECT_GE(equal, compared - 3);
+}
+
+// QuantizeLinear to quint8 ends at 6 by itself; a Clip would only keep runtimes from fusing.
+TEST(QdqTest, Relu6IsReluWhereTheTypeEndsAtSix) {
+  const FloatNet net = text_net(R"(
+module @conv = conv2d(weight: f32[8,3,3,3], bias: f32[8])
+state @conv.weight = normal(1, 2.0)
+state @conv.bias = normal(2)
+graph (%x: f32[2,3,8,8]) {
+  %conv = conv2d @conv(%x)
+  %fused = relu6(%conv)
+  %of_signed = relu6(%x)
+  return (%fused, %of_signed)
+}
+)");
+  const auto quantized = quantize_net(net);
+  ASSERT_TRUE(quantized);
+  ExportOptions options;
+  options.opset_version = 13;
+  ExportSummary summary;
+  const auto model = build_onnx_model(quantized->graph_module(), net.input, options, summary);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(operators(**model)["Relu"], 1);
+  EXPECT_EQ(operators(**model)["Clip"], 1);
+  expect_nodes_within_one_step(*quantized, net.input);
 }
 
 TEST(QdqTest, ChannelScalesNeedOpset13) {
