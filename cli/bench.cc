@@ -151,10 +151,13 @@ absl::StatusOr<Result> measure_all(const BenchArguments& arguments) {
                        load_executor(arguments.model, {arguments.threads, arguments.profile,
                                                        arguments.allow_torchscript}));
   result.int8.load_ms = now_ms() - start;
-  std::vector<std::string> names;
+  std::vector<InputSpec> specs;
   const Program& program = executor->program();
-  for (ValueId id : program.inputs) names.push_back(program.values[static_cast<size_t>(id)].name);
-  FXQ_ASSIGN_OR_RETURN(const std::vector<NamedTensor> inputs, random_inputs(result.shapes, names));
+  for (ValueId id : program.inputs) {
+    const Value& value = program.values[static_cast<size_t>(id)];
+    specs.push_back({value.name, value.dtype});
+  }
+  FXQ_ASSIGN_OR_RETURN(const std::vector<NamedTensor> inputs, random_inputs(result.shapes, specs));
   const std::vector<HostTensor> tensors = to_host_tensors(inputs);
   const Run int8 = [&] { return executor->run(tensors).status(); };
   FXQ_RETURN_IF_ERROR(warm_up(int8, result.int8));
@@ -203,25 +206,34 @@ nlohmann::json to_json(const BenchArguments& arguments, const Result& result) {
                              {"kernel", step.kernel},
                              {"implementation", step.implementation},
                              {"calls", step.calls},
-                             {"ms", step.seconds * 1000.0}});
+                             {"ms", step.seconds * 1000.0},
+                             {"min_ms", step.min_seconds * 1000.0}});
   }
   return json;
 }
 
 void print_steps(std::vector<StepProfile> steps) {
-  double total = 0;
-  for (const StepProfile& step : steps) total += step.seconds;
+  double total = 0, minima = 0;
+  for (const StepProfile& step : steps) {
+    total += step.seconds;
+    minima += step.min_seconds;
+  }
   std::stable_sort(steps.begin(), steps.end(),
                    [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
-  Table table(
-      {{"step"}, {"kernel"}, {"implementation"}, {"ms", Align::kRight}, {"share", Align::kRight}});
+  Table table({{"step"},
+               {"kernel"},
+               {"implementation"},
+               {"mean ms", Align::kRight},
+               {"min ms", Align::kRight},
+               {"share", Align::kRight}});
   for (const StepProfile& step : steps) {
     const double calls = static_cast<double>(std::max<int64_t>(step.calls, 1));
     table.add_row({step.name, step.kernel, step.implementation,
                    fmt::format("{:.4f}", step.seconds * 1000.0 / calls),
+                   fmt::format("{:.4f}", step.min_seconds * 1000.0),
                    fmt::format("{:.1f}%", total > 0 ? 100.0 * step.seconds / total : 0.0)});
   }
-  fmt::print("{}", table.render());
+  fmt::print("{}sum of the steps' minima: {:.3f} ms\n", table.render(), minima * 1000.0);
 }
 
 void print_result(const BenchArguments& arguments, const Result& result) {

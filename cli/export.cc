@@ -45,7 +45,7 @@ absl::StatusOr<std::vector<c10::IValue>> example(const ExportArguments& argument
     shapes.push_back(fmt::format("{}={}", node->target(), fmt::join(sizes, "x")));
   }
   FXQ_ASSIGN_OR_RETURN(const std::vector<NamedTensor> inputs,
-                       random_inputs(shapes, input_names(gm)));
+                       random_inputs(shapes, input_specs(gm)));
   return to_values(inputs);
 }
 

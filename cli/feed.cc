@@ -108,8 +108,24 @@ absl::StatusOr<std::vector<int64_t>> parse_shape(const std::string& text) {
   return dims;
 }
 
+std::vector<InputSpec> input_specs(const GraphModule& gm) {
+  std::vector<InputSpec> specs;
+  for (const Node* node : gm.graph().placeholders()) {
+    specs.push_back({node->target(), node->type.dtype.value_or(DType::kF32)});
+  }
+  return specs;
+}
+
+std::vector<InputSpec> input_specs(const std::vector<std::string>& names) {
+  std::vector<InputSpec> specs;
+  for (const std::string& name : names) specs.push_back({name, DType::kF32});
+  return specs;
+}
+
 absl::StatusOr<std::vector<NamedTensor>> random_inputs(const std::vector<std::string>& shapes,
-                                                       const std::vector<std::string>& names) {
+                                                       const std::vector<InputSpec>& specs) {
+  std::vector<std::string> names;
+  for (const InputSpec& spec : specs) names.push_back(spec.name);
   std::vector<NamedTensor> inputs(names.size());
   std::vector<bool> given(names.size(), false);
   NormalSource source(0);
@@ -127,8 +143,10 @@ absl::StatusOr<std::vector<NamedTensor>> random_inputs(const std::vector<std::st
     }
     FXQ_ASSIGN_OR_RETURN(const std::vector<int64_t> dims,
                          parse_shape(equals == std::string::npos ? text : text.substr(equals + 1)));
-    HostTensor tensor(DType::kF32, dims);
-    for (float& value : tensor.mutable_data<float>()) value = source.next();
+    HostTensor tensor(specs[index].dtype, dims);
+    if (specs[index].dtype == DType::kF32) {
+      for (float& value : tensor.mutable_data<float>()) value = source.next();
+    }
     inputs[index] = {names[index], std::move(tensor)};
     given[index] = true;
   }

@@ -22,9 +22,18 @@ struct FeedRequest {
 };
 absl::StatusOr<Dataset> open_dataset(const FeedRequest& request);
 
-// "4x3x224x224" or "x=4x3x224x224", one per input: standard normal numbers from a fixed seed.
+// An input of a model as far as its numbers are concerned.
+struct InputSpec {
+  std::string name;
+  DType dtype = DType::kF32;
+};
+std::vector<InputSpec> input_specs(const GraphModule& gm);
+std::vector<InputSpec> input_specs(const std::vector<std::string>& names);  // all f32
+
+// "4x3x224x224" or "x=4x3x224x224", one per input: standard normal numbers from a fixed seed; zeros
+// where the input's dtype is no float (an index or a mask that is always valid).
 absl::StatusOr<std::vector<NamedTensor>> random_inputs(const std::vector<std::string>& shapes,
-                                                       const std::vector<std::string>& names);
+                                                       const std::vector<InputSpec>& inputs);
 absl::StatusOr<std::vector<int64_t>> parse_shape(const std::string& text);
 
 std::vector<std::string> input_names(const GraphModule& gm);

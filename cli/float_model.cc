@@ -2,6 +2,7 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include "absl/strings/match.h"
 #include "fxq/base/status.h"
 #include "fxq/tracer/shape_prop.h"
 #include "fxq/tracer/trace.h"
@@ -22,10 +23,20 @@ absl::StatusOr<GraphModule> trace_eval(const FloatModelRequest& request,
 
 }  // namespace
 
-std::vector<std::string> script_input_names(const torch::jit::Module& module) {
+std::vector<std::string> script_input_names(const torch::jit::Module& module,
+                                            const std::vector<std::string>& named) {
   std::vector<std::string> names;
+  size_t wanted = 0;
   const auto& arguments = module.get_method("forward").function().getSchema().arguments();
-  for (size_t i = 1; i < arguments.size(); ++i) names.push_back(arguments[i].name());
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    names.push_back(arguments[i].name());
+    bool is_input = !arguments[i].default_value();
+    for (const std::string& entry : named) {
+      is_input = is_input || absl::StartsWith(entry, names.back() + "=");
+    }
+    if (is_input) wanted = names.size();
+  }
+  names.resize(wanted);
   return names;
 }
 

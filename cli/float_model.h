@@ -15,8 +15,10 @@ struct Module;
 
 namespace fxq {
 
-// Names of forward's arguments, without self.
-std::vector<std::string> script_input_names(const torch::jit::Module& module);
+// Names of forward's arguments, without self. Those that have a default are constants of the graph,
+// unless `named` (entries "name=...") speaks of one at or behind them.
+std::vector<std::string> script_input_names(const torch::jit::Module& module,
+                                            const std::vector<std::string>& named = {});
 
 struct FloatModelRequest {
   std::string path;

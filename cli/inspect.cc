@@ -32,7 +32,7 @@ absl::StatusOr<GraphModule> load_pt(const InspectArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(GraphModule gm, load_float_graph(request));
   if (!arguments.shapes.empty()) {
     FXQ_ASSIGN_OR_RETURN(const std::vector<NamedTensor> inputs,
-                         random_inputs(arguments.shapes, input_names(gm)));
+                         random_inputs(arguments.shapes, input_specs(gm)));
     FXQ_ASSIGN_OR_RETURN(gm, load_float_graph(request, to_values(inputs)));
   }
   if (!arguments.fused) return gm;

@@ -82,7 +82,7 @@ class CalibrationData {
       fmt::print(
           stderr,
           "warning: calibrating on RANDOM numbers; the result is good for speed tests only\n");
-      FXQ_ASSIGN_OR_RETURN(data.random_, random_inputs(arguments.random_calib, names));
+      FXQ_ASSIGN_OR_RETURN(data.random_, random_inputs(arguments.random_calib, input_specs(names)));
       data.size_ = data.random_[0].tensor.dims().empty() ? 1 : data.random_[0].tensor.dims()[0];
       return data;
     }
@@ -188,8 +188,11 @@ absl::Status quantize(const QuantizeArguments& arguments) {
   }
   FXQ_ASSIGN_OR_RETURN(const Settings settings, read_settings(arguments));
   FXQ_ASSIGN_OR_RETURN(const torch::jit::Module script, load_script_module(arguments.model));
-  FXQ_ASSIGN_OR_RETURN(CalibrationData data,
-                       CalibrationData::open(arguments, settings, script_input_names(script)));
+  std::vector<std::string> named = arguments.calib;
+  named.insert(named.end(), arguments.random_calib.begin(), arguments.random_calib.end());
+  FXQ_ASSIGN_OR_RETURN(
+      CalibrationData data,
+      CalibrationData::open(arguments, settings, script_input_names(script, named)));
   FXQ_ASSIGN_OR_RETURN(const std::optional<Batch> first, data.next());
   const std::vector<c10::IValue> example = to_values(first->inputs);
   FXQ_ASSIGN_OR_RETURN(const GraphModule fused, fused_model(arguments, example));

@@ -2,6 +2,7 @@
 // one), run, give the context back.
 #include "fxq/runtime/executor.h"
 
+#include <algorithm>
 #include <chrono>
 #include <list>
 #include <mutex>
@@ -207,6 +208,7 @@ void Executor::State::add_times(const Signature& signature, const std::vector<do
   for (size_t i = 0; i < seconds.size(); ++i) {
     StepProfile& step = profile[signature.calls[i].step];
     step.implementation = signature.calls[i].implementation;
+    step.min_seconds = step.calls == 0 ? seconds[i] : std::min(step.min_seconds, seconds[i]);
     step.calls += 1;
     step.seconds += seconds[i];
   }

@@ -29,7 +29,8 @@ struct StepProfile {
   std::string kernel;
   std::string implementation;
   int64_t calls = 0;
-  double seconds = 0;  // summed over the calls
+  double seconds = 0;      // summed over the calls
+  double min_seconds = 0;  // of the fastest call
 };
 
 struct SignatureInfo {

@@ -16,8 +16,10 @@ Isa effective_isa() {
         return Isa::kAvx2Vnni;
       case dnnl::cpu_isa::avx512_core:
         return Isa::kAvx512;
+      case dnnl::cpu_isa::avx512_core_amx:
+        return Isa::kAvx512Amx;
       default:
-        // What oneDNN adds to avx512_core_vnni (bf16, amx) keeps its exactness.
+        // What oneDNN adds to avx512_core_vnni (bf16) keeps its exactness.
         return dnnl::get_effective_cpu_isa() > dnnl::cpu_isa::avx512_core ? Isa::kAvx512Vnni
                                                                           : Isa::kSse41;
     }
@@ -37,10 +39,15 @@ std::string_view isa_name(Isa isa) {
       return "avx512_core";
     case Isa::kAvx512Vnni:
       return "avx512_core_vnni";
+    case Isa::kAvx512Amx:
+      return "avx512_core_amx";
   }
   return "unknown";
 }
 
-bool has_vnni() { return effective_isa() == Isa::kAvx2Vnni || effective_isa() == Isa::kAvx512Vnni; }
+bool has_avx512_vnni() {
+  return effective_isa() == Isa::kAvx512Vnni || effective_isa() == Isa::kAvx512Amx;
+}
+bool has_vnni() { return effective_isa() == Isa::kAvx2Vnni || has_avx512_vnni(); }
 
 }  // namespace fxq

@@ -7,11 +7,13 @@
 
 namespace fxq {
 
-enum class Isa { kSse41, kAvx2, kAvx2Vnni, kAvx512, kAvx512Vnni };
+enum class Isa { kSse41, kAvx2, kAvx2Vnni, kAvx512, kAvx512Vnni, kAvx512Amx };
 
 Isa effective_isa();
 std::string_view isa_name(Isa isa);
-// u8 x s8 products are summed exactly in 32 bits (kAvx2Vnni, kAvx512Vnni).
+// u8 x s8 products are summed exactly in 32 bits.
 bool has_vnni();
+// The AVX-512 form of it, which our own kernels are written for.
+bool has_avx512_vnni();
 
 }  // namespace fxq

@@ -258,7 +258,7 @@ absl::StatusOr<std::unique_ptr<BoundStep>> bind_depthwise(const ConvProblem& pro
   const DType output = problem.epilogue.output;
   const bool bytes = problem.input != DType::kI16 && problem.weight->dtype() == DType::kI8 &&
                      (output == DType::kU8 || output == DType::kI8);
-  if (effective_isa() != Isa::kAvx512Vnni || !bytes || problem.epilogue.has_other || g.transposed ||
+  if (!has_avx512_vnni() || !bytes || problem.epilogue.has_other || g.transposed ||
       g.row_axis() == 0 || g.groups == 1 || g.group_inputs() != 1 || g.group_outputs() != 1 ||
       sums_for(g) == nullptr || g.kernel[1] > 8 || !fills_blocks(g)) {
     return absl::UnimplementedError("no depthwise kernel for this");

@@ -39,7 +39,7 @@ __attribute__((target("avx512f,avx512bw,avx512vbmi"))) void look_up_vbmi(const B
 bool use_vbmi() {
 #if defined(__x86_64__)
   static const bool use =
-      effective_isa() == Isa::kAvx512Vnni && __builtin_cpu_supports("avx512vbmi") != 0;
+      has_avx512_vnni() && __builtin_cpu_supports("avx512vbmi") != 0;
   return use;
 #else
   return false;

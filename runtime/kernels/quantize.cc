@@ -6,6 +6,7 @@
 
 #include "fxq/base/status.h"
 #include "fxq/runtime/kernels/checks.h"
+#include "fxq/runtime/kernels/interleave.h"
 #include "fxq/runtime/kernels/range_step.h"
 #include "fxq/runtime/vectorize.h"
 
@@ -93,6 +94,21 @@ void for_tiles(const Layout& layout, int64_t begin, int64_t end, const Tile& til
   }
 }
 
+// to[p * all_channels + c] = tile[c][p]
+template <typename T>
+void interleave(const T (&tile)[kChannels][kPixels], int64_t all_channels, int64_t channels,
+                int64_t pixels, T* to) {
+  if constexpr (sizeof(T) == 1) {
+    if (all_channels == 3) {
+      const uint8_t* const planes[] = {tile[0], tile[1], tile[2]};
+      return interleave_three(planes, pixels, to);
+    }
+  }
+  for (int64_t p = 0; p < pixels; ++p) {
+    for (int64_t c = 0; c < channels; ++c) to[p * all_channels + c] = tile[c][p];
+  }
+}
+
 template <typename T>
 void quantize_tiles(const float* x, T* q, const Layout& layout, const QuantizeRule& rule,
                     int64_t begin, int64_t end) {
@@ -105,9 +121,7 @@ void quantize_tiles(const float* x, T* q, const Layout& layout, const QuantizeRu
               if (layout.channels == 1) return quantize(from, to, pixels, rule);
               for (int64_t c = 0; c < channels; ++c)
                 quantize(from + c * layout.pixels, tile[c], pixels, rule);
-              for (int64_t p = 0; p < pixels; ++p) {
-                for (int64_t c = 0; c < channels; ++c) to[p * layout.channels + c] = tile[c][p];
-              }
+              interleave(tile, layout.channels, channels, pixels, to);
             });
 }
 
