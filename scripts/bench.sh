@@ -1,16 +1,37 @@
 #!/usr/bin/env bash
-# bench.sh [PROGRAM [ARG...]]: builds and runs one program of bench/, or all of them without arguments.
+# bench.sh [PROGRAM [ARG...]]: builds and runs one program of bench/, or all C++ ones without
+# arguments. "peers" compares whole models with other tools (bench/peers) and installs those first.
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+# A Python environment of its own: the peers' packages must not meet the tests'.
+install_peers() {
+  local wanted="$root/bench/peers/requirements.txt" there="$build/peers/venv"
+  cmp -s "$wanted" "$there/.installed" && return 0
+  say "installing Python packages into build/peers/venv: $(grep -v '^#' "$wanted" | xargs)"
+  "$system_python" -m venv --system-site-packages "$there"
+  "$there/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
+  cp "$wanted" "$there/.installed"
+}
+
+if [ "${1:-}" = peers ]; then
+  shift
+  "$root/scripts/setup.sh"
+  "$root/scripts/build.sh" release fxq peer_worker int8_peak
+  install_peers
+  exec "$build/peers/venv/bin/python" "$root/bench/peers/compare_peers.py" "$@"
+fi
 
 programs=()
 for source in bench/*.cc; do programs+=("$(basename "$source" .cc)"); done
+programs=("${programs[@]/peer_worker/}") # serves bench/peers only
 if [ $# -gt 0 ]; then
-  [ -f "bench/$1.cc" ] || die "no benchmark '$1'; there are: ${programs[*]}"
+  [ -f "bench/$1.cc" ] || die "no benchmark '$1'; there are: ${programs[*]} peers"
   programs=("$1")
   shift
 fi
 "$root/scripts/build.sh" release
 for program in "${programs[@]}"; do
+  [ -n "$program" ] || continue
   say "== $program $*"
   "$build/bin/$program" "$@"
 done

@@ -27,8 +27,10 @@ const c10::FunctionSchema* functional_form(const c10::FunctionSchema& schema) {
   if (!schema.overload_name().empty()) name += "." + schema.overload_name();
   const c10::FunctionSchema* functional = find_callee(name).schema;
   if (!functional || functional->arguments().size() != schema.arguments().size()) return nullptr;
+  const std::optional<size_t> written = written_argument(schema);  // input, where it reads, self
   for (size_t i = 0; i < schema.arguments().size(); ++i) {
-    if (functional->arguments()[i].name() != schema.arguments()[i].name()) return nullptr;
+    const bool same = functional->arguments()[i].name() == schema.arguments()[i].name();
+    if (!same && i != written) return nullptr;
   }
   return written_argument(*functional) ? nullptr : functional;
 }

@@ -89,6 +89,10 @@ void ScriptReader::unpack(const JitNode* node) {
 }
 
 bool ScriptReader::call_container(const JitNode* node, const std::vector<ValuePtr>& args) {
+  if (args.empty() && node->kind() == torch::jit::aten::dict) {  // dict(), OrderedDict()
+    bind(node->output(), make_items(Value::Kind::kDict, {}, node->output()->type()));
+    return true;
+  }
   if (args.empty()) return false;
   const auto result = [&](const ValuePtr& value) {
     if (value && !node->outputs().empty()) bind(node->output(), value);

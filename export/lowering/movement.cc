@@ -1,6 +1,6 @@
 // permute -> Transpose     slice -> Slice     select -> Gather     chunk, split -> Split
-// cat -> Concat     stack -> Unsqueeze each, Concat     pad -> Pad     pixel_shuffle ->
-// DepthToSpace
+// embedding -> Gather     cat -> Concat     stack -> Unsqueeze each, Concat     pad -> Pad
+// pixel_shuffle -> DepthToSpace
 #include <limits>
 #include <numeric>
 
@@ -155,6 +155,14 @@ absl::Status onnx_Stack(Exporter& exporter, const OpView& view) {
   const int64_t dim = view.attr_int("dim");
   for (std::string& part : parts) part = add_unsqueeze(exporter.builder(), part, {dim});
   return exporter.finish(view, exporter.builder().add("Concat", std::move(parts), {{"axis", dim}}));
+}
+
+// Rows of the table, chosen by integers.
+absl::Status onnx_Gather(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const std::string table, exporter.param(view, "weight"));
+  FXQ_ASSIGN_OR_RETURN(const std::string indices, exporter.operand(view));
+  return exporter.finish(
+      view, exporter.builder().add("Gather", {table, indices}, {{"axis", int64_t{0}}}));
 }
 
 // ATen pads from the last axis on, in pairs; ONNX wants all begins, then all ends.

@@ -56,6 +56,9 @@ class CliTest : public ::testing::Test {
   static std::string digits(const std::string& name) {
     return std::string(FXQ_SOURCE_DIR) + "/examples/digits/" + name;
   }
+  static std::string fixture(const std::string& name) {
+    return std::string(FXQ_MODELS_DIR) + "/" + name;
+  }
   void quantize_digits(const std::string& output) const {
     const Outcome outcome = fxq("quantize " + digits("digits.script.pt") + " --calib " +
                                 digits("calib_images.npy") + " -q -o " + output);
@@ -97,6 +100,30 @@ TEST_F(CliTest, EagerEqualsTracedGraph) {
   ASSERT_EQ(fxq(run + in("graph.npy")).code, 0);
   ASSERT_EQ(fxq(run + in("eager.npy") + " --eager").code, 0);
   EXPECT_EQ(*read_file(in("graph.npy")), *read_file(in("eager.npy")));
+}
+
+// forward(x, factor: int = 2, mask: Optional[Tensor] = None): data for x is enough.
+TEST_F(CliTest, ArgumentsWithDefaultsNeedNoData) {
+  const std::string net = fixture("odd_defaults");
+  const Outcome quantized =
+      fxq("quantize " + net + ".script.pt --calib " + net + ".calib.npy -o " + in("m.fxq"));
+  ASSERT_EQ(quantized.code, 0) << quantized.text;
+  EXPECT_EQ(fxq("export " + in("m.fxq") + " -o " + in("m.onnx")).code, 0);
+  refused("quantize " + net + ".script.pt --calib " + net + ".calib.npy --calib mask=" + net +
+              ".calib.npy -o " + in("n.fxq"),
+          "factor", in("n.fxq"));
+}
+
+TEST_F(CliTest, InputsOfIntegersAreExportedAndTimed) {
+  const std::string net = fixture("odd_indices");
+  const Outcome quantized =
+      fxq("quantize " + net + ".script.pt --calib " + net + ".calib.npy -o " + in("m.fxq"));
+  ASSERT_EQ(quantized.code, 0) << quantized.text;
+  const Outcome exported = fxq("export " + in("m.fxq") + " -o " + in("m.onnx"));
+  EXPECT_EQ(exported.code, 0) << exported.text;
+  EXPECT_THAT(exported.text, HasSubstr("i64[N,7]"));
+  const Outcome bench = fxq("bench " + in("m.fxq") + " --runs 5");
+  EXPECT_EQ(bench.code, 0) << bench.text;
 }
 
 TEST_F(CliTest, BadModels) {

@@ -120,6 +120,8 @@ graph (%x: f32[2,4,5]) {
 )";
 
 constexpr const char* kArithmetic = R"(
+module @table = embedding(weight: f32[16,6])
+state @table.weight = normal(9)
 graph (%x: f32[2,4,5], %y: f32[2,4,5], %m: f32[2,5,3]) {
   %a = add(%x, %y)
   %b = add(%x, %y, alpha=2)
@@ -138,7 +140,8 @@ graph (%x: f32[2,4,5], %y: f32[2,4,5], %m: f32[2,5,3]) {
   %p = cat([%x, %y, %x], 1)
   %q = stack([%x, %y], -1)
   %r = argmax(%x, 1)
-  return (%a, %b, %c, %d, %e, %f, %g, %h, %i, %j, %k, %l, %n, %o, %p, %q, %r)
+  %s = embedding @table(%r)
+  return (%a, %b, %c, %d, %e, %f, %g, %h, %i, %j, %k, %l, %n, %o, %p, %q, %r, %s)
 }
 )";
 

@@ -40,8 +40,11 @@ std::string difference(const QuantizedGraph& model, Executor& executor,
                        const std::vector<std::vector<int64_t>>& shapes) {
   std::vector<c10::IValue> values;
   std::vector<HostTensor> inputs;
-  for (const auto& shape : shapes) {
-    const at::Tensor input = at::randn(shape);
+  const std::vector<Node*> placeholders = model.graph_module().graph().placeholders();
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    const bool integers = placeholders.at(i)->type.dtype == DType::kI64;
+    const at::Tensor input =
+        integers ? at::randint(0, 8, shapes[i], at::kLong) : at::randn(shapes[i]);
     values.emplace_back(input);
     inputs.push_back(*to_host_tensor(input));
   }

@@ -1,6 +1,6 @@
 """Nets that nobody named, one theme each: straight-line code in the ways people write it."""
 
-from typing import Dict, Tuple
+from typing import Dict, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -264,6 +264,39 @@ class RareOps(nn.Module):
         return torch.einsum("nchw,nkhw->nck", x, y)
 
 
+class Defaults(nn.Module):
+    """Arguments that a caller may leave out."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3)
+
+    def forward(self, x, factor: int = 2, mask: Optional[Tensor] = None):
+        y = self.conv(x) * factor
+        if mask is not None:
+            y = y + mask
+        return y
+
+
+class Indices(nn.Module):
+    """An input of integers."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(20, 12)
+        self.fc = nn.Linear(12, 5)
+
+    def forward(self, words):
+        return self.fc(self.table(words).mean(1))
+
+
+def _words(name: str, net: nn.Module) -> Fixture:
+    draw = lambda seed, count: torch.randint(
+        0, 20, (count, 7), generator=torch.Generator().manual_seed(seed)
+    )
+    return Fixture(name, net.eval(), inputs=(draw(5, 2),), calib=(draw(6, 8),))
+
+
 def _image(name: str, net: nn.Module, channels: int = 3, size: int = 16) -> Fixture:
     return _any(name, net, (channels, size, size))
 
@@ -296,5 +329,7 @@ NETS = {
     "odd_pools": lambda: _image("odd_pools", Pools(), size=13),
     "odd_attention": lambda: _any("odd_attention", Attention(), (10, 16)),
     "odd_volume": lambda: _any("odd_volume", Volume(), (2, 6, 8, 8)),
+    "odd_defaults": lambda: _image("odd_defaults", Defaults()),
+    "odd_indices": lambda: _words("odd_indices", Indices()),
     "odd_rare_ops": lambda: _image("odd_rare_ops", RareOps(), size=10),
 }

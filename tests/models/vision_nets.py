@@ -1,9 +1,10 @@
-"""The nets of the end-to-end tests: torchvision's resnet18 and mobilenet_v2, MTCNN's O-Net, digits.
+"""The nets of the end-to-end tests: torchvision's resnet18 and mobilenet_v2, MTCNN's three nets, digits.
 
 resnet18 and mobilenet_v2 have random weights and a small main input (64x64), so that debug and
 sanitizer builds stay quick; ".224" holds the usual size.
 """
 
+import functools
 import importlib
 import importlib.util
 import pathlib
@@ -42,6 +43,7 @@ def mobilenet_v2() -> Fixture:
     return _torchvision("mobilenet_v2")
 
 
+@functools.lru_cache(maxsize=None)
 def _load_mtcnn() -> typing.Optional[types.ModuleType]:
     """facenet_pytorch.models.mtcnn without the package's __init__, which wants more packages."""
     spec = importlib.util.find_spec("facenet_pytorch")
@@ -71,13 +73,24 @@ def _photo_crops(seed: int, count: int, size: int) -> torch.Tensor:
     return (pixels - 127.5) * 0.0078125
 
 
-def onet() -> typing.Optional[Fixture]:
+def _mtcnn(name: str, kind: str, size: int) -> typing.Optional[Fixture]:
     mtcnn = _load_mtcnn()
     if mtcnn is None:
         return None
-    return Fixture(
-        "onet", mtcnn.ONet(), inputs=(_photo_crops(4, 4, 48),), calib=(_photo_crops(5, 16, 48),)
-    )
+    inputs, calib = _photo_crops(4, 4, size), _photo_crops(5, 16, size)
+    return Fixture(name, getattr(mtcnn, kind)(), inputs=(inputs,), calib=(calib,))
+
+
+def onet() -> typing.Optional[Fixture]:
+    return _mtcnn("onet", "ONet", 48)
+
+
+def pnet() -> typing.Optional[Fixture]:
+    return _mtcnn("pnet", "PNet", 36)
+
+
+def rnet() -> typing.Optional[Fixture]:
+    return _mtcnn("rnet", "RNet", 24)
 
 
 def digits() -> Fixture:
@@ -94,4 +107,4 @@ def digits() -> Fixture:
     return Fixture("digits", net, inputs=(images[:8],), calib=(calib,))
 
 
-NETS = {"resnet18": resnet18, "mobilenet_v2": mobilenet_v2, "onet": onet, "digits": digits}
+NETS = {"resnet18": resnet18, "mobilenet_v2": mobilenet_v2, "onet": onet, "digits": digits, "pnet": pnet, "rnet": rnet}

@@ -55,6 +55,16 @@ def forward(self, x):
   %cat = cat([%relu, %sigmoid, %x], 1)
   return %cat
 })"},
+    {"DictsMadeByCallsLeaveNoNodes", R"(
+def forward(self, x):
+    parts: Dict[str, Tensor] = dict()
+    parts["out"] = x.relu()
+    return parts["out"]
+)",
+     R"(graph (%x) {
+  %relu = relu(%x)
+  return %relu
+})"},
     {"OutputsKeepTheirStructure", R"(
 def forward(self, x):
     return {"a": x.relu(), "b": -x}
@@ -122,6 +132,17 @@ def forward(self, x):
   %relu = relu(%add)
   %add_1 = add(%relu, %x)
   return %add_1
+})"},
+    {"InPlaceDropoutBecomesFunctional", R"(
+def forward(self, x):
+    y = x + x
+    torch.dropout_(y, 0.2, False)
+    return y
+)",
+     R"(graph (%x) {
+  %add = add(%x, %x)
+  %dropout = dropout(%add, 0.2, false)
+  return %dropout
 })"},
     {"KeepsWritesToInputs", R"(
 def forward(self, x):
