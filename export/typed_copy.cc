@@ -151,7 +151,8 @@ class Typing {
       const bool is_tensor = node->type.is_tensor() || node->type.kind == Type::Kind::kUnknown;
       if (!is_tensor || node->type.rank() >= 0) continue;
       problems.add(
-          fmt::format("input '{}' is {}: ONNX needs its rank and dtype; give example inputs (fxq export: --shape)",
+          fmt::format("input '{}' is {}: ONNX needs its rank and dtype; give example inputs (fxq "
+                      "export: --shape)",
                       node->name(), node->type.to_string()));
     }
     return problems.status(absl::StatusCode::kInvalidArgument, "export_to_onnx");

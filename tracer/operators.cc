@@ -170,7 +170,7 @@ bool ScriptReader::fold_known_size(const JitNode* node, const std::vector<ValueP
 bool ScriptReader::fold_rank(const JitNode* node, const ValuePtr& tensor) {
   const c10::optional<int64_t> rank = rank_of(gm_, tensor->node);
   if (!rank) return false;
-  if (!tensor->node->type.dims) {
+  if (!tensor->node->type.dims || tensor->node->is(NodeKind::kPlaceholder)) {
     guard(fmt::format("{}: %{} has {} dimensions", line_of(node), tensor->node->name(), *rank));
   }
   bind(node->output(), make_constant(*rank, c10::IntType::get()));

@@ -8,6 +8,7 @@
 
 #include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
+#include "fxq/graph/ivalue_convert.h"
 #include "fxq/tracer/example_runner.h"
 #include "fxq/tracer/script_reader.h"
 #include "fxq/tracer/shape_prop.h"
@@ -52,6 +53,13 @@ absl::Status check_inputs(const c10::FunctionSchema& schema, const TraceOptions&
       fmt::format("{} example inputs were given; the module takes {}", given, needed));
 }
 
+// Sizes stay open: the graph is to run with others.
+void take_rank(const c10::IValue& example, const Value& input) {
+  if (!example.isTensor() || !input.is(Value::Kind::kNode)) return;
+  input.node->type = type_of(example);
+  if (input.node->type.dims) input.node->type.dims->assign(input.node->type.dims->size(), Dim{});
+}
+
 // Arguments that have a default and no example are not inputs of the graph.
 std::vector<ValuePtr> make_inputs(const c10::FunctionSchema& schema, const TraceOptions& options,
                                   Emitter& emitter) {
@@ -63,6 +71,8 @@ std::vector<ValuePtr> make_inputs(const c10::FunctionSchema& schema, const Trace
       continue;
     }
     inputs.push_back(emitter.placeholder(argument.name(), argument.type()));
+    if (i <= options.example_inputs.size())
+      take_rank(options.example_inputs[i - 1], *inputs.back());
   }
   return inputs;
 }

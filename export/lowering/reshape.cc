@@ -126,6 +126,22 @@ absl::Status onnx_Expand(Exporter& exporter, const OpView& view) {
   return exporter.finish(view, exporter.builder().add("Expand", {x, list}));
 }
 
+// [N, C, ...] -> [N, groups, C / groups, rest] -> [N, C / groups, groups, rest] -> as x
+absl::Status onnx_ChannelShuffle(Exporter& exporter, const OpView& view) {
+  OnnxBuilder& builder = exporter.builder();
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  const Type& type = view.operand(0)->type;
+  const int64_t groups = view.attr_int("groups", 1);
+  if (type.rank() < 3 || !(*type.dims)[1].is_known()) {
+    return absl::UnimplementedError("the number of its channels is not known");
+  }
+  const std::string apart = builder.ints({0, groups, (*type.dims)[1].size / groups, -1});
+  const std::string grouped = builder.add("Reshape", {x, apart});
+  const std::string swapped =
+      builder.add("Transpose", {grouped}, {{"perm", std::vector<int64_t>{0, 2, 1, 3}}});
+  return exporter.finish(view, builder.add("Reshape", {swapped, builder.add("Shape", {x})}));
+}
+
 // repeat may add axes in front; Tile may not.
 absl::Status onnx_Tile(Exporter& exporter, const OpView& view) {
   FXQ_ASSIGN_OR_RETURN(std::string x, exporter.operand(view));

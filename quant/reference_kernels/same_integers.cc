@@ -39,6 +39,7 @@ FXQ_ON_INTEGERS(Reshape)
 FXQ_ON_INTEGERS(Permute)
 FXQ_ON_INTEGERS(Slice)
 FXQ_ON_INTEGERS(Split)
+FXQ_ON_INTEGERS(ChannelShuffle)
 FXQ_ON_INTEGERS(Identity)
 // Not about values at all: sizes, and parts of tuples.
 FXQ_ON_INTEGERS(Size)

@@ -93,8 +93,11 @@ void rescale_run(const Source& source, DType to_type, const std::byte* from, std
   }
 }
 
-// Slices are ranges of rows, a row being one run of every input, so a pixel's channels are written
-// together.
+constexpr int64_t kBlockBytes =
+    8 * 1024;  // of the output: stays in L1 while all inputs write to it
+
+// Slices are ranges of rows, a row being one run of every input. A block of rows takes one input
+// after the other: its table stays in registers meanwhile.
 class CatStep final : public BoundStep {
  public:
   CatStep(std::vector<Source> sources, DType to_type, int threads)
@@ -102,6 +105,7 @@ class CatStep final : public BoundStep {
     int64_t row_bytes = 0;
     for (const Source& source : sources_) row_bytes += 2 * source.move.run();
     rows_ = sources_[0].move.rows();
+    block_ = std::max<int64_t>(1, kBlockBytes * 2 / std::max<int64_t>(row_bytes, 1));
     const int64_t worthwhile = rows_ * row_bytes / kGrainBytes;
     slices_ = std::max<int64_t>(1, std::min<int64_t>({threads, worthwhile, rows_}));
   }
@@ -109,9 +113,9 @@ class CatStep final : public BoundStep {
   int slices(int) const override { return static_cast<int>(slices_); }
   absl::Status run_slice(int, int slice, const StepBuffers& buffers) const override {
     const int64_t end = rows_ * (slice + 1) / slices_;
-    for (int64_t row = rows_ * slice / slices_; row < end; ++row) {
+    for (int64_t row = rows_ * slice / slices_; row < end; row += block_) {
       for (const Source& source : sources_) {
-        run_row(source, row, buffers.inputs[source.input], buffers.outputs[0]);
+        run_rows(source, row, std::min(block_, end - row), buffers);
       }
     }
     return absl::OkStatus();
@@ -119,27 +123,33 @@ class CatStep final : public BoundStep {
   std::string implementation() const override { return look_up_implementation(); }
 
  private:
-  void run_row(const Source& source, int64_t row, const std::byte* from, std::byte* to) const {
+  void run_rows(const Source& source, int64_t row, int64_t count,
+                const StepBuffers& buffers) const {
     const StridedMove::Offsets at = source.move.offsets(row);
-    const std::byte* x = from + at.from * static_cast<int64_t>(dtype_size(source.from));
-    std::byte* y = to + at.to * static_cast<int64_t>(dtype_size(to_type_));
-    switch (source.kind) {
-      case Source::Kind::kCopy:
-        std::memcpy(y, x, static_cast<size_t>(source.move.run()) * dtype_size(to_type_));
-        return;
-      case Source::Kind::kTable:
-        look_up(source.table, reinterpret_cast<const uint8_t*>(x), reinterpret_cast<uint8_t*>(y),
-                source.move.run());
-        return;
-      case Source::Kind::kRescale:
+    const auto from_size = static_cast<int64_t>(dtype_size(source.from));
+    const auto to_size = static_cast<int64_t>(dtype_size(to_type_));
+    const std::byte* x = buffers.inputs[source.input] + at.from * from_size;
+    std::byte* y = buffers.outputs[0] + at.to * to_size;
+    const Rows rows{count, source.move.run(), source.move.from_strides[0] * from_size,
+                    source.move.to_strides[0] * to_size};
+    if (source.kind == Source::Kind::kTable) {
+      look_up_rows(source.table, rows, reinterpret_cast<const uint8_t*>(x),
+                   reinterpret_cast<uint8_t*>(y));
+      return;
+    }
+    for (int64_t i = 0; i < count; ++i, x += rows.x_stride, y += rows.y_stride) {
+      if (source.kind == Source::Kind::kCopy) {
+        std::memcpy(y, x, static_cast<size_t>(rows.count * to_size));
+      } else {
         rescale_run(source, to_type_, x, y);
-        return;
+      }
     }
   }
 
   std::vector<Source> sources_;
   DType to_type_;
   int64_t rows_ = 1;
+  int64_t block_ = 1;  // rows
   int64_t slices_ = 1;
 };
 

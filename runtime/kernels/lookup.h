@@ -16,6 +16,15 @@ using ByteTable = std::array<uint8_t, 256>;
 // In place (y == x) is fine.
 void look_up(const ByteTable& table, const uint8_t* x, uint8_t* y, int64_t count);
 
+// `rows` runs of `count` bytes, strides in bytes: the table is loaded once for all.
+struct Rows {
+  int64_t rows = 1;
+  int64_t count = 0;
+  int64_t x_stride = 0;
+  int64_t y_stride = 0;
+};
+void look_up_rows(const ByteTable& table, const Rows& rows, const uint8_t* x, uint8_t* y);
+
 // sat(rint((float)q * (float)(scale_in / scale_out))) of every stored byte q.
 ByteTable requantize_table(DType from, double scale_in, DType to, double scale_out);
 

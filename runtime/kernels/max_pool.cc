@@ -29,7 +29,9 @@ inline __attribute__((always_inline)) int64_t max_blocks(const T* x, Taps taps, 
                                                          int64_t channels, T* y) {
   typedef T Block __attribute__((vector_size(kBytes)));
   constexpr auto kLanes = static_cast<int64_t>(kBytes / sizeof(T));
-  for (; channel + kLanes <= channels; channel += kLanes) {
+  while (channel + kLanes <= channels || (kBytes == 16 && channel < channels)) {
+    if (channels < kLanes) break;
+    channel = std::min(channel, channels - kLanes);  // the last block may overlap the one before
     Block best = Block{} + std::numeric_limits<T>::lowest();
     for (int64_t r = 0; r < taps.rows; ++r) {
       const T* from = x + r * taps.row_step + channel;
@@ -40,6 +42,7 @@ inline __attribute__((always_inline)) int64_t max_blocks(const T* x, Taps taps, 
       }
     }
     std::memcpy(y + channel, &best, kBytes);
+    channel += kLanes;
   }
   return channel;
 }

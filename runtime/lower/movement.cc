@@ -122,6 +122,13 @@ absl::Status lower_Permute(Lowering& lowering, const OpView& view) {
   return absl::OkStatus();
 }
 
+absl::Status lower_ChannelShuffle(Lowering& lowering, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  lowering.node_step("ChannelShuffle", *view.node(), {input}).attrs["groups"] =
+      view.attr_int("groups");
+  return absl::OkStatus();
+}
+
 absl::Status lower_Slice(Lowering& lowering, const OpView& view) {
   return select_part(lowering, view);
 }

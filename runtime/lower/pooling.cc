@@ -35,6 +35,34 @@ void add_window(Step& step, const OpView& view) {
   step.attrs["ceil_mode"] = view.attr_bool("ceil_mode");
 }
 
+// The output's size by factors, by constants, or by a register that is computed from other sizes.
+absl::StatusOr<Step*> resize_step(Lowering& lowering, const OpView& view,
+                                  const std::string& kernel) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  const Argument sizes = view.attr("output_size");
+  if (!sizes.is_none() && !sizes.is_constant()) {
+    FXQ_ASSIGN_OR_RETURN(const ValueId ints, lowering.int_input(*view.node(), sizes));
+    return &lowering.node_step(kernel, *view.node(), {input, ints});
+  }
+  std::vector<double> factors;
+  const Argument given = view.attr("scale_factors");
+  if (const std::vector<Argument>* items = given.items()) {
+    for (const Argument& item : *items) {
+      if (const auto* real = item.get_if<double>()) factors.push_back(*real);
+    }
+  }
+  if (sizes.is_none() && factors.empty()) {
+    return absl::UnimplementedError("its scale factors are computed while it runs");
+  }
+  Step& step = lowering.node_step(kernel, *view.node(), {input});
+  if (sizes.is_none()) {
+    step.attrs["scale_factors"] = std::move(factors);
+  } else {
+    step.attrs["output_size"] = view.attr_ints("output_size");
+  }
+  return &step;
+}
+
 }  // namespace
 
 absl::Status lower_MaxPool(Lowering& lowering, const OpView& view) {
@@ -74,24 +102,12 @@ absl::Status lower_Mean(Lowering& lowering, const OpView& view) {
 }
 
 absl::Status lower_UpsampleNearest(Lowering& lowering, const OpView& view) {
-  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
-  const std::vector<int64_t> sizes = view.attr_ints("output_size");
-  const Argument factors = view.attr("scale_factors");
-  std::vector<double> scales;
-  if (const std::vector<Argument>* items = factors.items()) {
-    for (const Argument& item : *items) {
-      if (const auto* real = item.get_if<double>()) scales.push_back(*real);
-    }
-  }
-  if (sizes.empty() && scales.empty()) {
-    return absl::UnimplementedError("its output size is computed while it runs");
-  }
-  Step& step = lowering.node_step("UpsampleNearest", *view.node(), {input});
-  if (!sizes.empty()) {
-    step.attrs["output_size"] = sizes;
-  } else {
-    step.attrs["scale_factors"] = std::move(scales);
-  }
+  return resize_step(lowering, view, "UpsampleNearest").status();
+}
+
+absl::Status lower_UpsampleBilinear(Lowering& lowering, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(Step* const step, resize_step(lowering, view, "UpsampleBilinear"));
+  step->attrs["align_corners"] = view.attr_bool("align_corners");
   return absl::OkStatus();
 }
 

@@ -173,6 +173,7 @@ graph (%x: f32[2,4,11,10], %v: f32[2,4,9]) {
 
 constexpr const char* kMovement = R"(
 graph (%x: f32[2,8,3,4], %u: f32[2,1,5]) {
+  %shuffled = channel_shuffle(%x, 4)
   %a = flatten(%x, 1)
   %b = flatten(%x, 1, 2)
   %c = flatten(%x)
@@ -206,7 +207,7 @@ graph (%x: f32[2,8,3,4], %u: f32[2,1,5]) {
   %ac = identity(%x)
   %ad = dropout(%x, 0.5, false)
   %ae = contiguous(%x)
-  return (%a, %b, %c, %d, %e, %f, %g, %h, %i, %j, %k, %l, %m, %n, %o, %p0, %p2, %q1, %r2, %s, %t, %v, %w, %y, %z, %aa, %ab, %ac, %ad, %ae)
+  return (%shuffled, %a, %b, %c, %d, %e, %f, %g, %h, %i, %j, %k, %l, %m, %n, %o, %p0, %p2, %q1, %r2, %s, %t, %v, %w, %y, %z, %aa, %ab, %ac, %ad, %ae)
 }
 )";
 

@@ -25,7 +25,9 @@ bool exists(const FixtureNet& net) {
 absl::StatusOr<QuantizedGraph> quantize(const FixtureNet& net, int64_t samples) {
   FXQ_ASSIGN_OR_RETURN(const HostTensor data, read_npy(net.calib));
   const at::Tensor calib = to_at_tensor(data).slice(0, 0, samples);
-  FXQ_ASSIGN_OR_RETURN(GraphModule gm, trace_file(net.model));
+  TraceOptions options;
+  options.example_inputs = {calib.slice(0, 0, 1)};
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm, trace_file(net.model, options));
   gm.eval();
   FXQ_RETURN_IF_ERROR(propagate_shapes(gm, {calib.slice(0, 0, 1)}));
   FXQ_ASSIGN_OR_RETURN(const GraphModule fused, fuse_fx(gm));

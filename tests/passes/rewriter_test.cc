@@ -105,6 +105,7 @@ TEST(RewriterTest, ManyUsersStays) {
 
 TEST(RewriterTest, RulesPrintThemselves) {
   EXPECT_EQ(recompose_rules().to_string(),
+            "channel_shuffle: reshape(transpose(reshape(a))) -> channel_shuffle(a)\n"
             "silu: mul(a, sigmoid(a)) -> silu(a)\n"
             "hardswish: mul(a, hardsigmoid(a)) -> hardswish(a)\n");
   EXPECT_THAT(fusion_rules().to_string(),

@@ -184,6 +184,8 @@ constexpr FamilyCase kFamilies[] = {
      "%p = permute(%c, [0,2,3,1]) : f32[2,8,8,8]\n %q = pad(%p, [1,1], 0.0) : f32[2,8,8,10]\n"
      " %y = slice(%q, 1, 0, 4, 2) : f32[2,2,8,10]",
      4},
+    {"shuffle", "%y = channel_shuffle(%c, 2) : f32[2,8,8,8]", 2},
+    {"bilinear", "%y = upsample_bilinear2d(%c, none, false, [2.0,1.5]) : f32[2,8,16,12]", 2},
     {"upsample", "%y = upsample_nearest2d(%c, none, [2.0,2.0]) : f32[2,8,16,16]", 2},
 };
 

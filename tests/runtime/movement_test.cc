@@ -242,6 +242,52 @@ TEST(MovementTest, CatRescalesWhatDiffers) {
   }
 }
 
+int integer(const HostTensor& tensor, int64_t i) {
+  if (tensor.dtype() == DType::kI16) return tensor.data<int16_t>()[i];
+  return tensor.dtype() == DType::kI8 ? tensor.data<int8_t>()[i] : tensor.data<uint8_t>()[i];
+}
+
+int bilinear(const HostTensor& x, const Dims& out, int64_t i, bool aligned) {
+  int64_t first[2], second[2];
+  float w0[2], w1[2];
+  for (size_t axis : {0, 1}) {
+    const int64_t extent = x.dims()[axis + 2], outputs = out[axis + 2];
+    const auto at = static_cast<float>(axis == 1 ? i % out[3] : i / out[3] % out[2]);
+    float source = (at + 0.5F) * (static_cast<float>(extent) / static_cast<float>(outputs)) - 0.5F;
+    if (aligned) {
+      source = outputs == 1
+                   ? 0.0F
+                   : at * (static_cast<float>(extent - 1) / static_cast<float>(outputs - 1));
+    }
+    source = std::max(source, 0.0F);
+    first[axis] = std::min(static_cast<int64_t>(source), extent - 1);
+    second[axis] = std::min(first[axis] + 1, extent - 1);
+    w1[axis] = source - static_cast<float>(first[axis]);
+    w0[axis] = 1.0F - w1[axis];
+  }
+  const int64_t plane = i / (out[2] * out[3]) * x.dims()[2];
+  const auto value = [&](int64_t h, int64_t w) {
+    return static_cast<float>(integer(x, (plane + h) * x.dims()[3] + w));
+  };
+  const float top = w0[1] * value(first[0], first[1]) + w1[1] * value(first[0], second[1]);
+  const float bottom = w0[1] * value(second[0], first[1]) + w1[1] * value(second[0], second[1]);
+  return static_cast<int>(std::rint(w0[0] * top + w1[0] * bottom));
+}
+
+TEST(MovementTest, ChannelShuffle) {
+  for (DType type : {DType::kI8, DType::kI16}) {
+    for (int64_t groups : {1, 2, 3, 6}) {
+      const HostTensor x = random_integers(type, {2, 12, 5, 7}, 3);
+      const HostTensor y = apply("ChannelShuffle", {{"groups", groups}}, x, 2);
+      ASSERT_EQ(y.dims(), x.dims());
+      expect_moved(x, y, [&](Dims index) {
+        index[1] = index[1] % groups * (12 / groups) + index[1] / groups;
+        return index;
+      });
+    }
+  }
+}
+
 TEST(MovementTest, UpsampleNearest) {
   const HostTensor x = random_integers(DType::kI8, {2, 3, 4, 5}, 4);
   for (const Dims& size : {Dims{8, 10}, Dims{4, 5}, Dims{9, 3}, Dims{1, 17}}) {
@@ -259,6 +305,23 @@ TEST(MovementTest, UpsampleNearest) {
   const HostTensor y =
       apply("UpsampleNearest", {{"scale_factors", std::vector<double>{2.0, 1.5}}}, x);
   EXPECT_EQ(y.dims(), (Dims{2, 3, 8, 7}));
+}
+
+// The formula in plain loops; sizes beside, above and below the input's.
+TEST(MovementTest, UpsampleBilinear) {
+  for (DType type : {DType::kI8, DType::kU8, DType::kI16}) {
+    const HostTensor x = random_integers(type, {2, 3, 4, 5}, 4);
+    for (const Dims& size : {Dims{8, 10}, Dims{4, 5}, Dims{9, 3}, Dims{1, 17}}) {
+      for (bool aligned : {false, true}) {
+        const HostTensor y =
+            apply("UpsampleBilinear", {{"output_size", size}, {"align_corners", aligned}}, x, 2);
+        ASSERT_EQ(y.dims(), (Dims{2, 3, size[0], size[1]}));
+        for (int64_t i = 0; i < y.numel(); ++i) {
+          ASSERT_EQ(integer(y, i), bilinear(x, y.dims(), i, aligned)) << i;
+        }
+      }
+    }
+  }
 }
 
 }  // namespace
