@@ -1,10 +1,10 @@
 // W' = W * gamma / sqrt(var + eps)      b' = (b - mean) * gamma / sqrt(var + eps) + beta
 // per output channel, in double, rounded once to W's dtype. The weights go into a new module
 // object, so nothing that shares the old one sees them.
-#include <ATen/ops/ones_like.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
+#include "fxq/graph/float_rows.h"
 #include "fxq/graph/op_module.h"
 #include "fxq/graph/view.h"
 #include "fxq/passes/effects.h"
@@ -99,6 +99,23 @@ at::Tensor scale_for(const OpView& weighted, const at::Tensor& weight, const at:
       .reshape(shape);
 }
 
+// weight * scale in double, rounded once to weight's dtype.
+at::Tensor scaled(const at::Tensor& weight, const at::Tensor& scale) {
+  const std::optional<FloatRows> rows = FloatRows::of(weight);
+  if (!rows || scale.numel() != weight.size(0)) {
+    return (as_double(weight) * scale).to(weight.scalar_type()).contiguous();
+  }
+  const at::Tensor factors = scale.contiguous();
+  const double* factor = factors.data_ptr<double>();
+  at::Tensor result = at::empty(weight.sizes(), weight.options().requires_grad(false));
+  float* y = result.data_ptr<float>();
+  expect_large_write(y, result.nbytes());
+  rows->for_each([&](size_t row) {
+    scale_row((*rows)[row], factor[row], {y + row * rows->width(), rows->width()});
+  });
+  return result;
+}
+
 void set_named(NamedTensors& tensors, std::string_view name, at::Tensor tensor) {
   for (auto& [known, value] : tensors) {
     if (known != name) continue;
@@ -112,14 +129,13 @@ std::shared_ptr<OpModule> folded(const OpView& weighted, const OpModule& old, co
   const at::Tensor weight = weighted.param(weighted.def().weight);
   const at::Tensor bias = weighted.param(weighted.def().bias);
   const Affine affine = affine_of(bn);
-  const at::Tensor new_weight =
-      (as_double(weight) * scale_for(weighted, weight, affine.scale)).to(weight.scalar_type());
+  const at::Tensor new_weight = scaled(weight, scale_for(weighted, weight, affine.scale));
   const at::Tensor new_bias =
       (bias.defined() ? as_double(bias) * affine.scale + affine.shift : affine.shift)
           .to(weight.scalar_type());
   NamedTensors tensors = old.tensors();
   const bool trains = weight.requires_grad();
-  set_named(tensors, weighted.def().weight, new_weight.contiguous().set_requires_grad(trains));
+  set_named(tensors, weighted.def().weight, new_weight.set_requires_grad(trains));
   set_named(tensors, weighted.def().bias, new_bias.contiguous().set_requires_grad(trains));
   auto module =
       std::make_shared<OpModule>(old.class_name(), old.op(), std::move(tensors), old.attributes());

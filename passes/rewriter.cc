@@ -151,14 +151,13 @@ class Rewriter final : public RewriteScope {
   }
 
   void write_notes() {
+    std::unordered_set<std::string> known(gm_.notes.begin(), gm_.notes.end());
     for (const Node* node : gm_.graph().nodes()) {
       for (const auto* source : {&fallbacks_, &refusals_}) {
         auto it = source->find(node->name());
         if (it == source->end()) continue;
         for (const std::string& note : it->second) {
-          if (std::find(gm_.notes.begin(), gm_.notes.end(), note) == gm_.notes.end()) {
-            gm_.notes.push_back(note);
-          }
+          if (known.insert(note).second) gm_.notes.push_back(note);
         }
       }
     }

@@ -2,11 +2,13 @@
 // multiplier = (float)(s_in * s_w / s_out)
 #include "fxq/quant/integer_weights.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/maximum.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "fxq/base/status.h"
+#include "fxq/graph/float_rows.h"
 #include "fxq/quant/qdtype.h"
 #include "fxq/quant/reference_kernels/arithmetic.h"
 
@@ -57,12 +59,42 @@ at::Tensor fitted_scales(const IntegerWeightsQuestion& question, const at::Tenso
   return at::maximum(scale, needed.to(at::kFloat));
 }
 
+template <typename T>
+void round_rows(const FloatRows& rows, const at::Tensor& inverse, const QRange& range,
+                const at::Tensor& q) {
+  T* out = q.data_ptr<T>();
+  const float* factor = inverse.data_ptr<float>();
+  const auto low = static_cast<float>(range.min), high = static_cast<float>(range.max);
+  expect_large_write(out, q.nbytes());
+  rows.for_each([&](size_t row) {
+    round_row(rows[row], {factor[row], low, high}, {out + row * rows.width(), rows.width()});
+  });
+}
+
 at::Tensor quantize_weight(const at::Tensor& weight, const at::Tensor& scale, int64_t axis,
                            const FakeQuantize& fake_quant) {
-  const at::Tensor inverse = (1.0F / scale).view(along(weight, axis));
+  const at::Tensor inverse = 1.0F / scale;
   const QRange range = fake_quant.range();
-  const at::Tensor q = (weight * inverse).round().clamp(range.min, range.max);
-  return q.to(fake_quant.dtype() == DType::kI16 ? at::kShort : at::kChar);
+  const bool wide = fake_quant.dtype() == DType::kI16;
+  const auto dtype = wide ? at::kShort : at::kChar;
+  const std::optional<FloatRows> rows = FloatRows::of(weight);
+  if (!rows || axis != 0 || inverse.numel() != weight.size(0)) {
+    const at::Tensor steps = (weight * inverse.view(along(weight, axis))).round();
+    return steps.clamp(range.min, range.max).to(dtype);
+  }
+  at::Tensor q = at::empty(weight.sizes(), weight.options().dtype(dtype));
+  wide ? round_rows<int16_t>(*rows, inverse, range, q)
+       : round_rows<int8_t>(*rows, inverse, range, q);
+  return q;
+}
+
+// Sums of magnitudes over all dimensions but `axis`.
+at::Tensor sums_along(const at::Tensor& weight, int64_t axis) {
+  std::vector<int64_t> others;
+  for (int64_t d = 0; d < weight.dim(); ++d) {
+    if (d != axis) others.push_back(d);
+  }
+  return weight.to(at::kDouble).abs().sum(others);
 }
 
 // |sum of w * x| + |bias| over the values that x can have.
@@ -72,11 +104,11 @@ absl::Status check_sums(const IntegerWeightsQuestion& question, const at::Tensor
     return absl::OkStatus();  // those sums have 64 bits
   }
   const double largest = question.input_dtype == DType::kU8 ? 255 : 128;
-  std::vector<int64_t> others;
-  for (int64_t d = 0; d < weight.dim(); ++d) {
-    if (d != axis) others.push_back(d);
+  const int64_t terms = weight.numel() / std::max<int64_t>(1, weight.size(axis));
+  if (static_cast<double>(terms) * 128 * largest + kLargestBias <= kLargestSum) {
+    return absl::OkStatus();  // whatever the weights are
   }
-  at::Tensor bound = weight.to(at::kDouble).abs().sum(others) * largest;
+  at::Tensor bound = sums_along(weight, axis) * largest;
   if (bias.defined()) bound = bound + per_axis_max(bias.abs(), bound.numel());
   const auto over = indices_where(bound > kLargestSum);
   if (over.empty()) return absl::OkStatus();

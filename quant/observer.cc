@@ -3,6 +3,7 @@
 
 #include <ATen/ops/amax.h>
 #include <ATen/ops/amin.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/isfinite.h>
@@ -17,11 +18,35 @@
 #include "fxq/base/check.h"
 #include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
+#include "fxq/graph/float_rows.h"
 #include "fxq/quant/clip_search.h"
 
 namespace fxq {
 
 // Buffers are replaced, never written: copies of a module share the old ones.
+namespace {
+
+// NaN where a row holds NaN or infinity.
+void write_ranges(const FloatRows& rows, float* min, float* max) {
+  rows.for_each([&](size_t row) {
+    const RowRange range = rows.range(row);
+    const float poison = range.is_finite ? 0.0F : std::numeric_limits<float>::quiet_NaN();
+    min[row] = range.min + poison;
+    max[row] = range.max + poison;
+  });
+}
+
+}  // namespace
+
+Observer::Ranges Observer::ranges_of(const at::Tensor& rows) {
+  const std::optional<FloatRows> dense = FloatRows::of(rows);
+  if (!dense) return {at::amin(rows, {1}), at::amax(rows, {1})};
+  Ranges ranges{at::empty({rows.size(0)}, rows.options()),
+                at::empty({rows.size(0)}, rows.options())};
+  write_ranges(*dense, ranges.min.data_ptr<float>(), ranges.max.data_ptr<float>());
+  return ranges;
+}
+
 Observer::Observer(ObserverOptions options) : options_(std::move(options)) {
   const auto floats = at::TensorOptions(at::kFloat).device(options_.factory_kwargs.device);
   const float infinity = std::numeric_limits<float>::infinity();
@@ -42,7 +67,7 @@ at::Tensor Observer::forward(const at::Tensor& x) {
   TORCH_CHECK(x.is_floating_point(), "an observer wants float tensors and got ", x.dtype());
   if (x.numel() == 0) return x;
   const at::Tensor rows = rows_of(x);
-  const Ranges seen{at::amin(rows, {1}), at::amax(rows, {1})};
+  const Ranges seen = ranges_of(rows);
   const int64_t batch = batches_.item<int64_t>();
   TORCH_CHECK(
       at::isfinite(seen.min).all().item<bool>() && at::isfinite(seen.max).all().item<bool>(),

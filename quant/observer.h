@@ -46,6 +46,7 @@ class Observer : public torch::nn::Module {
 
  private:
   at::Tensor rows_of(const at::Tensor& x) const;
+  static Ranges ranges_of(const at::Tensor& rows);
 
   ObserverOptions options_;
   at::Tensor min_val_, max_val_, batches_;

@@ -50,6 +50,7 @@ absl::Status quantize_weights(GraphModule& gm, const QuantPlan& plan) {
     FXQ_ASSIGN_OR_RETURN(auto module, make_quant_op_module(*op, qconfig.weight.value_or(standard)));
     module->train(op->is_training());
     const at::Tensor weight = module->tensor(op_def(node->op()).weight);
+    module->weight_fake_quant()->enable_fake_quant(false);  // its range is all that is asked for
     try {
       module->weight_fake_quant()->forward(weight);
     } catch (const c10::Error& error) {

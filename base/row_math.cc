@@ -1,0 +1,86 @@
+// Loops run in lanes, so that compilers see vectors without reordering float arithmetic.
+#include "fxq/base/row_math.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace fxq {
+namespace {
+
+constexpr size_t kLanes = 16;
+constexpr float kRint = 12582912.0F;  // 1.5 * 2^23: sums with it have no fraction
+constexpr size_t kHugePage = size_t{2} << 20;
+
+template <typename T>
+void round_values(absl::Span<const float> x, const RoundTo& to, absl::Span<T> q) {
+  const size_t n = x.size();
+  const float inverse = to.inverse, low = to.low, high = to.high;
+  const float* in = x.data();
+  T* out = q.data();
+  for (size_t i = 0; i < n; ++i) {
+    float v = in[i] * inverse;
+    v = v < high ? v : high;
+    v = v > low ? v : low;
+    out[i] = static_cast<T>(static_cast<int32_t>((v + kRint) - kRint));
+  }
+}
+
+struct Lanes {
+  std::array<float, kLanes> min, max, poison{};  // poison: 0, or NaN once a value was not finite
+
+  explicit Lanes(float first) {
+    min.fill(first);
+    max.fill(first);
+  }
+  void add(const float* x) {
+    for (size_t i = 0; i < kLanes; ++i) {
+      min[i] = x[i] < min[i] ? x[i] : min[i];
+      max[i] = x[i] > max[i] ? x[i] : max[i];
+      poison[i] += x[i] * 0.0F;
+    }
+  }
+};
+
+}  // namespace
+
+void scale_row(absl::Span<const float> x, double scale, absl::Span<float> y) {
+  const size_t n = x.size();
+  const float* in = x.data();
+  float* out = y.data();
+  for (size_t i = 0; i < n; ++i) {
+    out[i] = static_cast<float>(static_cast<double>(in[i]) * scale);
+  }
+}
+
+RowRange range_of_row(absl::Span<const float> x) {
+  Lanes lanes(x[0]);
+  size_t i = 0;
+  for (; i + kLanes <= x.size(); i += kLanes) lanes.add(x.data() + i);
+  std::array<float, kLanes> rest;
+  rest.fill(x[0]);
+  std::copy(x.begin() + static_cast<std::ptrdiff_t>(i), x.end(), rest.begin());
+  lanes.add(rest.data());
+  float poison = 0;
+  for (const float each : lanes.poison) poison += each;
+  return {*std::min_element(lanes.min.begin(), lanes.min.end()),
+          *std::max_element(lanes.max.begin(), lanes.max.end()), poison == 0};
+}
+
+void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int8_t> q) {
+  round_values(x, to, q);
+}
+
+void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int16_t> q) {
+  round_values(x, to, q);
+}
+
+void expect_large_write(void* data, size_t bytes) {
+  const auto begin = (reinterpret_cast<uintptr_t>(data) + kHugePage - 1) / kHugePage * kHugePage;
+  const auto end = (reinterpret_cast<uintptr_t>(data) + bytes) / kHugePage * kHugePage;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+}
+
+}  // namespace fxq

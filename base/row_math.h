@@ -1,0 +1,31 @@
+// Loops over the weights of one channel: what folding, observing and quantizing do to every weight
+// of a model, without temporaries. Results don't depend on how rows are split among threads.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/types/span.h"
+
+namespace fxq {
+
+// y[i] = (float)((double)x[i] * scale)
+void scale_row(absl::Span<const float> x, double scale, absl::Span<float> y);
+
+struct RowRange {
+  float min, max;
+  bool is_finite;  // no NaN, no infinity
+};
+// Of at least one value; min and max are undefined unless is_finite.
+RowRange range_of_row(absl::Span<const float> x);
+
+// q[i] = clamp(rint(x[i] * inverse), low, high), halves to even; |low|, |high| < 2^22.
+struct RoundTo {
+  float inverse, low, high;
+};
+void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int8_t> q);
+void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int16_t> q);
+
+// Asks for huge pages where `bytes` are to be written for the first time; a hint, nothing else.
+void expect_large_write(void* data, size_t bytes);
+
+}  // namespace fxq

@@ -1,0 +1,45 @@
+#include "fxq/graph/float_rows.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+namespace fxq {
+namespace {
+
+constexpr int64_t kGrain = 1 << 16;  // elements
+
+RowRange joined(const RowRange& a, const RowRange& b) {
+  return {std::min(a.min, b.min), std::max(a.max, b.max), a.is_finite && b.is_finite};
+}
+
+}  // namespace
+
+std::optional<FloatRows> FloatRows::of(const at::Tensor& tensor) {
+  const bool fits = tensor.scalar_type() == at::kFloat && tensor.device().is_cpu() &&
+                    tensor.is_contiguous() && tensor.dim() > 0 && tensor.numel() > 0;
+  if (!fits) return std::nullopt;
+  return FloatRows(tensor.data_ptr<float>(), static_cast<size_t>(tensor.size(0)),
+                   static_cast<size_t>(tensor.numel() / tensor.size(0)));
+}
+
+void FloatRows::for_each(absl::FunctionRef<void(size_t row)> work) const {
+  const int64_t grain = 1 + kGrain / static_cast<int64_t>(width_);
+  at::parallel_for(0, static_cast<int64_t>(count_), grain, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) work(static_cast<size_t>(row));
+  });
+}
+
+RowRange FloatRows::range(size_t row) const {
+  const absl::Span<const float> values = (*this)[row];
+  const RowRange none{values[0], values[0], true};
+  return at::parallel_reduce(
+      0, static_cast<int64_t>(width_), kGrain, none,
+      [&](int64_t begin, int64_t end, const RowRange& before) {
+        return joined(before, range_of_row(values.subspan(static_cast<size_t>(begin),
+                                                          static_cast<size_t>(end - begin))));
+      },
+      joined);
+}
+
+}  // namespace fxq
