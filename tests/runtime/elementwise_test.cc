@@ -231,11 +231,13 @@ TEST(ElementwiseTest, TablesHaveOneEntryPerInteger) {
 }
 
 TEST(ElementwiseTest, PreluAndBatchNormWorkPerChannel) {
-  for (const Dims& dims : {Dims{2, 5}, Dims{2, 5, 9}, Dims{1, 5, 4, 7}, Dims{1, 5, 2, 3, 4}}) {
+  for (const Dims& dims : {Dims{2, 5}, Dims{2, 5, 9}, Dims{1, 5, 4, 7}, Dims{1, 5, 2, 3, 4},
+                           Dims{2, 16, 3}, Dims{2, 37, 3, 3}}) {
+    const int64_t channels = dims[1];
     const HostTensor x = random_integers(DType::kI8, dims, 6);
-    const HostTensor table = random_integers(DType::kI8, {5, 256}, 7);
-    const HostTensor a = random_floats({5}, 1.0F, 8);
-    const HostTensor c = random_floats({5}, 9.0F, 9);
+    const HostTensor table = random_integers(DType::kI8, {channels, 256}, 7);
+    const HostTensor a = random_floats({channels}, 1.0F, 8);
+    const HostTensor c = random_floats({channels}, 9.0F, 9);
     ProgramBuilder b;
     const ValueId in = b.input("x", DType::kI8);
     const ValueId p = b.step("Prelu", {in, b.constant("t", table)}, {}, DType::kI8);
@@ -243,9 +245,9 @@ TEST(ElementwiseTest, PreluAndBatchNormWorkPerChannel) {
                              {{"dtype", "u8"}, {"activation", "relu"}}, DType::kU8);
     const auto outputs = testing::run(b.output({p, n}), {x});
     ASSERT_EQ(outputs.size(), 2u);
-    const int64_t plane = x.numel() / dims[0] / 5;
+    const int64_t plane = x.numel() / dims[0] / channels;
     for (int64_t i = 0; i < x.numel(); ++i) {
-      const int64_t channel = i / plane % 5;
+      const int64_t channel = i / plane % channels;
       const int q = integer_at(x, i);
       ASSERT_EQ(integer_at(outputs[0], i), integer_at(table, channel * 256 + q + 128));
       const float y =
