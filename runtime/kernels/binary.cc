@@ -3,9 +3,8 @@
 // Mul: p = ((float)qa * (float)qb) * m            m = (float)(scale_a * scale_b / scale_out)
 // then the activation, y = sat(rint(p)).  attrs scale_a, scale_b, scale_out, dtype, activation,
 // clip_hi. Operands and output may each be u8, i8 or i16 and broadcast.
-#include <cmath>
-
 #include "fxq/base/status.h"
+#include "fxq/runtime/kernels/binary_run.h"
 #include "fxq/runtime/kernels/broadcast.h"
 #include "fxq/runtime/kernels/checks.h"
 #include "fxq/runtime/kernels/range_step.h"
@@ -16,59 +15,9 @@ namespace {
 
 using namespace kernels;  // NOLINT(google-build-using-namespace): this file is one of its members
 
-struct BinaryRule {
-  float a = 1;  // multiplier of operand a, or of the product
-  float b = 1;
-  OutputRange range;
-  int shift_a = 0;
-  int shift_b = 0;
-  int shift_out = 0;
-};
-
-struct AddOp {
-  static float apply(float a, float b, const BinaryRule& rule) {
-    return std::fma(rule.b, b, a * rule.a);
-  }
-};
-
-struct MulOp {
-  static float apply(float a, float b, const BinaryRule& rule) { return (a * b) * rule.a; }
-};
-
-template <typename Op, typename A, typename B, typename Y>
-inline __attribute__((always_inline)) void binary_run(const A* a, int64_t step_a, const B* b,
-                                                      int64_t step_b, Y* y, int64_t count,
-                                                      BinaryRule rule) {
-  FXQ_IVDEP
-  for (int64_t i = 0; i < count; ++i) {
-    const auto x = static_cast<float>(static_cast<int>(a[i * step_a]) - rule.shift_a);
-    const auto z = static_cast<float>(static_cast<int>(b[i * step_b]) - rule.shift_b);
-    y[i] = static_cast<Y>(round_to(Op::apply(x, z, rule), rule.range) + rule.shift_out);
-  }
-}
-
-// The loop knows the strides that matter, so that it becomes vector code.
-template <typename Op, typename A, typename B, typename Y>
-inline __attribute__((always_inline)) void binary_any(const A* a, int64_t step_a, const B* b,
-                                                      int64_t step_b, Y* y, int64_t count,
-                                                      BinaryRule rule) {
-  if (step_a == 1 && step_b == 1) return binary_run<Op>(a, 1, b, 1, y, count, rule);
-  if (step_a == 1 && step_b == 0) return binary_run<Op>(a, 1, b, 0, y, count, rule);
-  if (step_a == 0 && step_b == 1) return binary_run<Op>(a, 0, b, 1, y, count, rule);
-  binary_run<Op>(a, step_a, b, step_b, y, count, rule);
-}
-
-FXQ_VECTORIZE void add_bytes(const uint8_t* a, int64_t step_a, const uint8_t* b, int64_t step_b,
-                             uint8_t* y, int64_t count, BinaryRule rule) {
-  binary_any<AddOp>(a, step_a, b, step_b, y, count, rule);
-}
 FXQ_VECTORIZE void add_words(const int16_t* a, int64_t step_a, const int16_t* b, int64_t step_b,
                              int16_t* y, int64_t count, BinaryRule rule) {
   binary_any<AddOp>(a, step_a, b, step_b, y, count, rule);
-}
-FXQ_VECTORIZE void mul_bytes(const uint8_t* a, int64_t step_a, const uint8_t* b, int64_t step_b,
-                             uint8_t* y, int64_t count, BinaryRule rule) {
-  binary_any<MulOp>(a, step_a, b, step_b, y, count, rule);
 }
 FXQ_VECTORIZE void mul_words(const int16_t* a, int64_t step_a, const int16_t* b, int64_t step_b,
                              int16_t* y, int64_t count, BinaryRule rule) {

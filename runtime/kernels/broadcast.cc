@@ -50,6 +50,7 @@ int64_t BroadcastLoop::rows() const {
 }
 
 std::array<int64_t, 2> BroadcastLoop::offsets(int64_t row) const {
+  if (outer.size() == 1) return {row * outer_strides[0][0], row * outer_strides[1][0]};
   std::array<int64_t, 2> result = {0, 0};
   for (size_t i = outer.size(); i-- > 0;) {
     const int64_t index = row % outer[i];
