@@ -1,6 +1,8 @@
-// A job is published by one store to state_; whoever swaps state_ to state_ + 1 owns that slice.
-// The fields of a job are read before the claim: while a slice is unclaimed the job is not over, so
-// a claim that succeeds proves that the fields were its own.
+// A job is published by one store to state_: its generation and how many slices are unclaimed.
+// Whoever swaps state_ for one less owns a slice. The fields of a job change only when none of its
+// slices is unclaimed or running: what was read before a claim that succeeds, and what is read
+// until done_ is counted, is the job's own. A state with no unclaimed slice can't be claimed, so a
+// late worker never takes part in a job that is being set up.
 #include "fxq/runtime/thread_pool.h"
 
 #if defined(__x86_64__)
@@ -21,6 +23,7 @@ void pause() {
 }
 
 constexpr uint64_t generation(uint64_t state) { return state >> 32; }
+constexpr int unclaimed(uint64_t state) { return static_cast<int>(state & 0xffffffffu); }
 
 }  // namespace
 
@@ -48,7 +51,7 @@ void ThreadPool::run(int slices, Slice slice) {
   job_ = &slice;
   slices_ = slices;
   done_ = 0;
-  state_ = (generation(state_) + 1) << 32;
+  state_ = (generation(state_) + 1) << 32 | static_cast<uint32_t>(slices);
   if (sleeping_ > 0) {
     { std::lock_guard<std::mutex> sleep_lock(sleep_mutex_); }
     wake_.notify_all();
@@ -63,21 +66,15 @@ void ThreadPool::run(int slices, Slice slice) {
   }
 }
 
-bool ThreadPool::take_slices(int worker) {
+void ThreadPool::take_slices(int worker) {
   uint64_t state = state_.load();
-  const uint64_t mine = generation(state);
-  bool worked = false;
-  while (generation(state) == mine) {
+  while (unclaimed(state) > 0) {
     const Slice* job = job_.load();
-    const int slice = static_cast<int>(state & 0xffffffffu);
-    if (slice >= slices_.load()) break;
-    if (!state_.compare_exchange_weak(state, state + 1)) continue;
-    (*job)(slice, worker);
-    worked = true;
+    if (!state_.compare_exchange_weak(state, state - 1)) continue;
+    (*job)(slices_.load() - unclaimed(state), worker);
     done_.fetch_add(1, std::memory_order_release);
     state = state_.load();
   }
-  return worked;
 }
 
 bool ThreadPool::wait_for_job(uint64_t seen) {

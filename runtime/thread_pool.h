@@ -30,11 +30,10 @@ class ThreadPool {
 
  private:
   void work(int worker);
-  bool take_slices(int worker);
+  void take_slices(int worker);
   bool wait_for_job(uint64_t seen);
 
-  // Generation of the job in the high half, its next unclaimed slice in the low half: a claim by a
-  // worker that is late for its job fails.
+  // Generation of the job in the high half, how many of its slices are unclaimed in the low half.
   std::atomic<uint64_t> state_{0};
   std::atomic<int> slices_{0};
   std::atomic<int> done_{0};

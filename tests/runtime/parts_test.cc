@@ -1,6 +1,7 @@
 // The parts below the executor: memory plan, thread pool, storage, in-place rules.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <random>
 #include <thread>
@@ -67,6 +68,21 @@ TEST(ThreadPoolTest, EverySliceRunsOnceOnItsOwnWorker) {
     std::atomic<int> sum{0};
     pool.run(10, [&](int slice, int) { sum += slice; });
     EXPECT_EQ(sum, 45);
+  }
+}
+
+// Jobs of changing sizes back to back, so that workers are late for one when the next is set up.
+TEST(ThreadPoolTest, LateWorkersRunNoSliceTwice) {
+  for (int threads : {2, 4}) {
+    ThreadPool pool(threads);
+    std::array<std::atomic<int>, 16> runs{};
+    int64_t wrong = 0;
+    for (int round = 0; round < 100'000; ++round) {
+      const int slices = 2 + round % 15;
+      pool.run(slices, [&](int slice, int) { ++runs[static_cast<size_t>(slice)]; });
+      for (int i = 0; i < slices; ++i) wrong += runs[static_cast<size_t>(i)].exchange(0) != 1;
+    }
+    EXPECT_EQ(wrong, 0) << threads << " threads";
   }
 }
 
