@@ -75,6 +75,11 @@ absl::Status replace_file(const std::string& path, absl::Span<const std::string_
   const std::string temporary = fmt::format("{}.{}-{}.tmp", path, ::getpid(), counter++);
   const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (file < 0) return write_error(path, "create");
+  struct stat replaced {};
+  if (::stat(path.c_str(), &replaced) == 0) {
+    // A mode that cannot be kept is no reason not to write.
+    static_cast<void>(::fchmod(file, replaced.st_mode & 07777) == 0);
+  }
   absl::Status status = write_pieces(file, path, pieces);
   if (status.ok() && ::fsync(file) != 0) status = write_error(path, "write");
   if (::close(file) != 0 && status.ok()) status = write_error(path, "write");

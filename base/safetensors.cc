@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -200,6 +201,7 @@ class Reader {
   absl::StatusOr<std::vector<int64_t>> read_shape(const std::string& name, const Json& shape,
                                                   DType dtype, size_t size) const {
     std::vector<int64_t> dims;
+    constexpr uint64_t kMax = std::numeric_limits<int64_t>::max();
     uint64_t count = dtype_size(dtype);
     bool zero = false;
     for (const Json& dim : shape) {
@@ -209,8 +211,10 @@ class Reader {
       dims.push_back(dim.get<int64_t>());
       zero = zero || dims.back() == 0;
       const auto factor = static_cast<uint64_t>(dims.back());
-      // Beyond the file's size the product only has to stay wrong, not exact.
-      count = factor != 0 && count > file_->size() / factor ? file_->size() + 1 : count * factor;
+      if (factor == 0) continue;
+      // Checked even where another dimension is 0, so that no product of dims can overflow later.
+      if (count > kMax / factor) return damaged(fmt::format("tensor \"{}\" has a bad shape", name));
+      count *= factor;
     }
     if ((zero ? 0 : count) != size) {
       return damaged(fmt::format("tensor \"{}\": shape and bytes do not agree", name));

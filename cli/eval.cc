@@ -25,9 +25,14 @@ struct EvalArguments {
   bool quiet = false;
 };
 
-absl::StatusOr<int64_t> count_right(const HostTensor& scores, const std::vector<int64_t>& labels,
-                                    int64_t first) {
+absl::StatusOr<int64_t> count_right(const HostTensor& scores, int64_t samples,
+                                    const std::vector<int64_t>& labels, int64_t first) {
   const std::vector<int64_t>& dims = scores.dims();
+  if (dims.size() == 2 && dims[0] != samples) {
+    return absl::InvalidArgumentError(fmt::format(
+        "top-1 needs one row of scores per sample; of {} samples the first output is {}", samples,
+        scores.describe()));
+  }
   if (dims.size() != 2 || scores.dtype() != DType::kF32 || dims[1] == 0) {
     return absl::InvalidArgumentError(
         fmt::format("top-1 needs one score per class, f32[N,classes]; the first output is {}",
@@ -80,7 +85,8 @@ absl::Status eval(const EvalArguments& arguments) {
     if (!batch) break;
     FXQ_ASSIGN_OR_RETURN(const std::vector<HostTensor> outputs, runner->run(batch->inputs));
     if (outputs.empty()) return absl::InvalidArgumentError("the model has no tensor output");
-    FXQ_ASSIGN_OR_RETURN(const int64_t hits, count_right(outputs[0], labels, batch->first));
+    FXQ_ASSIGN_OR_RETURN(const int64_t hits,
+                         count_right(outputs[0], batch->size, labels, batch->first));
     right += hits;
     progress.advance(batch->size);
     if (interrupted()) return absl::CancelledError("interrupted");

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <random>
 
+#include "absl/strings/strip.h"
 #include "fxq/base/file.h"
 #include "fxq/base/status.h"
 #include "fxq/data/npy.h"
@@ -204,8 +205,7 @@ absl::StatusOr<std::vector<HostTensor>> to_host_tensors(const c10::IValue& resul
 absl::StatusOr<std::vector<std::string>> write_outputs(const std::vector<HostTensor>& outputs,
                                                        const std::string& path) {
   std::vector<std::string> paths;
-  const size_t dot = path.rfind(".npy");
-  const std::string stem = dot == std::string::npos ? path : path.substr(0, dot);
+  const std::string stem(absl::StripSuffix(path, ".npy"));
   for (size_t i = 0; i < outputs.size(); ++i) {
     paths.push_back(outputs.size() == 1 ? path : fmt::format("{}.{}.npy", stem, i));
     FXQ_RETURN_IF_ERROR(write_npy(paths.back(), outputs[i]));

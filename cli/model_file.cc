@@ -51,9 +51,8 @@ absl::StatusOr<ModelKind> model_kind(const std::string& path) {
   return is_safetensors || named_fxq ? ModelKind::kFxq : ModelKind::kTorchScript;
 }
 
-absl::Status save_fxq(const QuantizedGraph& model, const Provenance& provenance,
-                      const std::string& path) {
-  FXQ_ASSIGN_OR_RETURN(const Program program, lower(model.graph_module()));
+absl::Status save_fxq(const QuantizedGraph& model, const Program& program,
+                      const Provenance& provenance, const std::string& path) {
   Artifact artifact;
   FXQ_RETURN_IF_ERROR(add_to_artifact(model.graph_module(), artifact));
   program.to_artifact(artifact);
@@ -78,15 +77,19 @@ absl::StatusOr<Provenance> load_provenance(const std::string& path) {
                     metadata_or_empty(artifact, kPreprocess)};
 }
 
-absl::StatusOr<std::unique_ptr<Executor>> load_executor(const std::string& path,
-                                                        const ExecutorRequest& request) {
+ExecutorOptions executor_options(const ExecutorRequest& request) {
   ExecutorOptions options;
   options.threads = request.threads;
   options.profile = request.profile;
   AtenOptions aten;
   aten.allow_torchscript = request.allow_torchscript;
   options.provider = aten_kernels(aten);
-  return load_program(path, options);
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<Executor>> load_executor(const std::string& path,
+                                                        const ExecutorRequest& request) {
+  return load_program(path, executor_options(request));
 }
 
 absl::StatusOr<std::string> file_hash(const std::string& path) {

@@ -22,8 +22,9 @@ struct Provenance {
   std::string preprocess;   // the config's block as JSON, "" if none
 };
 
-absl::Status save_fxq(const QuantizedGraph& model, const Provenance& provenance,
-                      const std::string& path);
+// `program` is the lowered model.
+absl::Status save_fxq(const QuantizedGraph& model, const Program& program,
+                      const Provenance& provenance, const std::string& path);
 absl::StatusOr<QuantizedGraph> load_fxq_graph(const std::string& path);
 absl::StatusOr<Provenance> load_provenance(const std::string& path);
 
@@ -32,6 +33,7 @@ struct ExecutorRequest {
   bool profile = false;
   bool allow_torchscript = false;
 };
+ExecutorOptions executor_options(const ExecutorRequest& request);
 absl::StatusOr<std::unique_ptr<Executor>> load_executor(const std::string& path,
                                                         const ExecutorRequest& request);
 

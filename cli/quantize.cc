@@ -18,6 +18,7 @@
 #include "fxq/quant/convert_fx.h"
 #include "fxq/quant/fuse_fx.h"
 #include "fxq/quant/prepare_fx.h"
+#include "fxq/runtime/lower/lower.h"
 #include "fxq/tracer/trace.h"
 
 namespace fxq {
@@ -78,6 +79,10 @@ class CalibrationData {
           "\"preprocess\" block in --config), or, to measure speed only, --random-calib "
           "4x3x224x224");
     }
+    if (!arguments.calib.empty() && !arguments.random_calib.empty()) {
+      return absl::InvalidArgumentError("give --calib or --random-calib, not both");
+    }
+    if (names.empty()) return absl::InvalidArgumentError("the model has no inputs");
     if (arguments.calib.empty()) {
       fmt::print(
           stderr,
@@ -163,18 +168,23 @@ absl::StatusOr<GraphModule> fused_model(const QuantizeArguments& arguments,
   return fused;
 }
 
-// Runs the file that was written, as its users will.
-absl::StatusOr<double> sqnr_of(const GraphModule& reference, const std::string& path,
+// Runs the program that is to be written, as its users will.
+absl::StatusOr<double> sqnr_of(const GraphModule& reference, const Program& program,
                                const std::vector<NamedTensor>& inputs) {
   FXQ_ASSIGN_OR_RETURN(const c10::IValue expected, reference.forward(to_values(inputs)));
   ExecutorRequest request;
   request.allow_torchscript = true;
-  FXQ_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor, load_executor(path, request));
+  FXQ_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
+                       Executor::create(program, executor_options(request)));
   FXQ_ASSIGN_OR_RETURN(const std::vector<HostTensor> outputs,
                        executor->run(to_host_tensors(inputs)));
   const std::vector<at::Tensor> tensors = flatten_tensors(expected);
+  if (outputs.size() != tensors.size()) {
+    return absl::InternalError(
+        fmt::format("the program has {} outputs, the model {}", outputs.size(), tensors.size()));
+  }
   double worst = std::numeric_limits<double>::infinity();
-  for (size_t i = 0; i < std::min(outputs.size(), tensors.size()); ++i) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
     FXQ_ASSIGN_OR_RETURN(const double sqnr, sqnr_db(tensors[i], to_at_tensor(outputs[i])));
     worst = std::min(worst, sqnr);
   }
@@ -210,8 +220,9 @@ absl::Status quantize(const QuantizeArguments& arguments) {
   }
   Provenance provenance{arguments.model, "", settings.config.preprocess};
   FXQ_ASSIGN_OR_RETURN(provenance.float_hash, file_hash(arguments.model));
-  FXQ_RETURN_IF_ERROR(save_fxq(model, provenance, arguments.output));
-  FXQ_ASSIGN_OR_RETURN(const double sqnr, sqnr_of(fused, arguments.output, first->inputs));
+  FXQ_ASSIGN_OR_RETURN(const Program program, lower(model.graph_module()));
+  FXQ_ASSIGN_OR_RETURN(const double sqnr, sqnr_of(fused, program, first->inputs));
+  FXQ_RETURN_IF_ERROR(save_fxq(model, program, provenance, arguments.output));
   if (!arguments.quiet) print_report(model, sqnr, arguments.output);
   return absl::OkStatus();
 }

@@ -39,6 +39,21 @@ absl::Status check_match(const std::vector<at::Tensor>& a, const std::vector<at:
   return absl::OkStatus();
 }
 
+// 0 where a value of either is NaN or infinite.
+struct Doubles {
+  at::Tensor x, y;
+  bool rest_is_equal;  // NaN beside NaN, infinities of one sign
+};
+
+Doubles finite_doubles(const at::Tensor& a, const at::Tensor& b) {
+  const at::Tensor x = a.detach().to(at::kDouble), y = b.detach().to(at::kDouble);
+  const at::Tensor finite = x.isfinite().logical_and(y.isfinite());
+  const at::Tensor same = x.eq(y).logical_or(x.isnan().logical_and(y.isnan()));
+  const at::Tensor rest = finite.logical_not();
+  return {x.masked_fill(rest, 0), y.masked_fill(rest, 0),
+          finite.logical_or(same).all().item<bool>()};
+}
+
 class Recorder : public ReferenceInterpreter {
  public:
   using ReferenceInterpreter::ReferenceInterpreter;
@@ -69,10 +84,10 @@ absl::StatusOr<double> sqnr_db(const c10::IValue& reference, const c10::IValue& 
   double signal = 0;
   double noise = 0;
   for (size_t i = 0; i < a.size(); ++i) {
-    const at::Tensor x = a[i].detach().to(at::kDouble);
-    const at::Tensor e = x - b[i].detach().to(at::kDouble);
-    signal += x.square().sum().item<double>();
-    noise += e.square().sum().item<double>();
+    const Doubles pair = finite_doubles(a[i], b[i]);
+    if (!pair.rest_is_equal) return -std::numeric_limits<double>::infinity();
+    signal += pair.x.square().sum().item<double>();
+    noise += (pair.x - pair.y).square().sum().item<double>();
   }
   if (noise == 0) return std::numeric_limits<double>::infinity();
   return 10.0 * std::log10(signal / noise);
@@ -89,9 +104,10 @@ absl::StatusOr<double> max_relative_difference(const c10::IValue& a, const c10::
   double worst = 0;
   for (size_t i = 0; i < left.size(); ++i) {
     if (left[i].numel() == 0) continue;
-    const at::Tensor x = left[i].detach().to(at::kDouble);
-    const double difference = (x - right[i].detach().to(at::kDouble)).abs().max().item<double>();
-    const double largest = x.abs().max().item<double>();
+    const Doubles pair = finite_doubles(left[i], right[i]);
+    if (!pair.rest_is_equal) return std::numeric_limits<double>::infinity();
+    const double difference = (pair.x - pair.y).abs().max().item<double>();
+    const double largest = pair.x.abs().max().item<double>();
     worst = std::max(worst, difference == 0 ? 0 : difference / std::max(largest, 1e-30));
   }
   return worst;

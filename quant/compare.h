@@ -12,12 +12,14 @@
 namespace fxq {
 
 // 10 log10(sum reference^2 / sum (reference - test)^2), in double; infinity if they are equal.
+// What is NaN or infinite in both alike is left out; in one only: -infinity.
 // InvalidArgument if the shapes differ.
 absl::StatusOr<double> sqnr_db(const at::Tensor& reference, const at::Tensor& test);
 // Over all tensors of two results of one structure together.
 absl::StatusOr<double> sqnr_db(const c10::IValue& reference, const c10::IValue& test);
 
-// max |a - b| / max |a| over all tensors; 0 if both are empty.
+// max |a - b| / max |a| over all tensors; 0 if both are empty. What is NaN or infinite in both
+// alike is left out; in one only: infinity.
 absl::StatusOr<double> max_relative_difference(const c10::IValue& a, const c10::IValue& b);
 
 // All tensors of a result, in order.

@@ -44,6 +44,17 @@ HostTensor output_tensor(const Desc& desc) {
   return HostTensor(DType::kI64, {static_cast<int64_t>(list.size())});
 }
 
+absl::StatusOr<std::vector<HostTensor>> output_tensors(const Signature& signature) {
+  try {
+    std::vector<HostTensor> outputs;
+    outputs.reserve(signature.outputs.size());
+    for (ValueId id : signature.outputs) outputs.push_back(output_tensor(signature.descs[id]));
+    return outputs;
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("there is not enough memory for the outputs");
+  }
+}
+
 class TapObserver final : public StepObserver {
  public:
   TapObserver(const Program& program, const Signature& signature, const RunContext& context,
@@ -233,11 +244,9 @@ absl::Status Executor::State::run_observed(RunContext& context, const Signature&
 absl::StatusOr<std::vector<HostTensor>> Executor::State::run(absl::Span<const HostTensor> inputs,
                                                              const Tap* tap) {
   FXQ_ASSIGN_OR_RETURN(const std::shared_ptr<Entry> entry, bound_for(inputs));
-  FXQ_ASSIGN_OR_RETURN(std::unique_ptr<RunContext> context, take_context(*entry));
   const Signature& signature = *entry->signature;
-  std::vector<HostTensor> outputs;
-  outputs.reserve(signature.outputs.size());
-  for (ValueId id : signature.outputs) outputs.push_back(output_tensor(signature.descs[id]));
+  FXQ_ASSIGN_OR_RETURN(std::vector<HostTensor> outputs, output_tensors(signature));
+  FXQ_ASSIGN_OR_RETURN(std::unique_ptr<RunContext> context, take_context(*entry));
   const absl::Status status =
       run_observed(*context, signature, inputs, absl::MakeSpan(outputs), tap);
   {

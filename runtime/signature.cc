@@ -161,6 +161,8 @@ absl::StatusOr<std::unique_ptr<Signature>> bind_signature(
     return Binder(program, kernels, threads, packed).bind(shapes);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("there is not enough memory for these input shapes");
+  } catch (const std::exception& error) {
+    return absl::InternalError(fmt::format("the program cannot be bound: {}", error.what()));
   }
 }
 

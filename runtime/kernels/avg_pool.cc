@@ -52,6 +52,7 @@ absl::StatusOr<std::vector<Desc>> infer_pool(const Step& step, Descs inputs) {
   }
   const AveragePool pool = read_pool(reader, step, inputs[0]);
   const DType dtype = check_average(reader, inputs[0]);
+  FXQ_RETURN_IF_ERROR(reader.status());
   if (numel(absl::MakeConstSpan(inputs[0].dims).subspan(2)) > kMostSummed) {
     reader.complain(fmt::format("{} is too large to average exactly", inputs[0].describe()));
   }

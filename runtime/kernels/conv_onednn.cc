@@ -173,7 +173,7 @@ class Binder {
     shared_.epilogue = problem.epilogue;
     shared_.shift = problem.storage_shift();
     shared_.channels_first = problem.channels_first_output;
-    key_ = fmt::format("conv {} x{}", static_cast<const void*>(problem.weight), merged);
+    key_ = fmt::format("conv {} x{}", problem.weight_key(), merged);
   }
 
   absl::StatusOr<std::unique_ptr<BoundStep>> bind() {

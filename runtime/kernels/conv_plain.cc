@@ -140,12 +140,12 @@ absl::StatusOr<std::unique_ptr<BoundStep>> bind_plain(const ConvProblem& problem
                                                       BindContext& context) {
   FXQ_ASSIGN_OR_RETURN(
       const PackedConstant packed,
-      context.packed->get(
-          fmt::format("conv {} tap-major", static_cast<const void*>(problem.weight)),
-          [&]() -> absl::StatusOr<PackedConstant> {
-            auto words = std::make_shared<std::vector<int16_t>>(tap_major_words(problem));
-            return PackedConstant{words, words->size() * sizeof(int16_t)};
-          }));
+      context.packed->get(fmt::format("conv {} tap-major", problem.weight_key()),
+                          [&]() -> absl::StatusOr<PackedConstant> {
+                            auto words =
+                                std::make_shared<std::vector<int16_t>>(tap_major_words(problem));
+                            return PackedConstant{words, words->size() * sizeof(int16_t)};
+                          }));
   const int64_t pixels = problem.geometry.batch * problem.geometry.out_pixels();
   const int slices = static_cast<int>(std::min<int64_t>(pixels, context.threads * 4));
   context.worker_scratch_bytes = sizeof(int64_t) * problem.geometry.out_channels;

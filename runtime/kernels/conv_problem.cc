@@ -235,4 +235,9 @@ absl::StatusOr<ConvProblem> read_linear(const Step& step, Descs inputs) {
   return problem;
 }
 
+std::string ConvProblem::weight_key() const {
+  return fmt::format("{} {} groups {}", geometry.transposed ? "transposed" : "weight",
+                     static_cast<const void*>(weight), geometry.groups);
+}
+
 }  // namespace fxq::conv

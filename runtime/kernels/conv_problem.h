@@ -39,6 +39,8 @@ struct ConvProblem {
   bool transpose_input = false;
   bool transpose_output = false;
 
+  // Names the constant and the form in which it is read, for PackedCache.
+  std::string weight_key() const;
   int storage_shift() const { return input == DType::kI8 ? 128 : 0; }
 };
 

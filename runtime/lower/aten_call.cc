@@ -145,8 +145,7 @@ absl::StatusOr<std::vector<c10::IValue>> guarded(const Run& run) {
   try {
     return run();
   } catch (const std::exception& error) {
-    const std::string message = error.what();
-    return absl::InvalidArgumentError(message.substr(0, message.find("\nException raised from")));
+    return absl::InvalidArgumentError(message_without_backtrace(error));
   }
 }
 
@@ -158,6 +157,11 @@ absl::StatusOr<std::string> text_attr(const Step& step, const std::string& name)
 }
 
 }  // namespace
+
+std::string message_without_backtrace(const std::exception& error) {
+  const std::string message = error.what();
+  return message.substr(0, message.find("\nException raised from"));
+}
 
 absl::StatusOr<AtenCall> AtenCall::parse(const Step& step) {
   AtenCall call;

@@ -12,6 +12,9 @@
 
 namespace fxq {
 
+// What ATen throws, without the C++ backtrace.
+std::string message_without_backtrace(const std::exception& error);
+
 class AtenCall {
  public:
   // NotFound: LibTorch has no such operator. InvalidArgument: the arguments do not fit it.

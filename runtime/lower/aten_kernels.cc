@@ -72,6 +72,16 @@ at::Tensor number_tensor(const c10::IValue& number) {
   return at::scalar_tensor(number.toScalar(), dtype);
 }
 
+// What ATen throws becomes a Status, without its C++ backtrace.
+template <typename Run>
+absl::Status status_of(const Run& run) {
+  try {
+    return run();
+  } catch (const std::exception& error) {
+    return absl::InvalidArgumentError(message_without_backtrace(error));
+  }
+}
+
 // Its answer depends on dtypes and shapes alone, whatever the data: the op table says which.
 bool is_shape_question(const Step& step) {
   const auto* schema = std::get_if<std::string>(&step.attrs.at("schema"));
@@ -89,6 +99,11 @@ class AtenStep : public BoundStep {
   std::string implementation() const override { return "aten"; }
 
   absl::Status run_slice(int, int, const StepBuffers& buffers) const override {
+    return status_of([&] { return run(buffers); });
+  }
+
+ private:
+  absl::Status run(const StepBuffers& buffers) const {
     c10::InferenceMode inference;
     const Values inputs = gather(inputs_, [&](size_t i) {
       auto* bytes = const_cast<std::byte*>(buffers.inputs[i]);
@@ -101,10 +116,13 @@ class AtenStep : public BoundStep {
     return absl::OkStatus();
   }
 
- private:
   absl::Status copy_out(size_t i, const Values& results, std::byte* target) const {
     if (outputs_[i].kind != ValueKind::kTensor || !target) return absl::OkStatus();
     const c10::IValue& value = results.at(i);
+    if (!value.isScalar() && !value.isTensor()) {
+      return absl::UnimplementedError("its result is " + value.tagKind() +
+                                      " for this data; a program needs a tensor beforehand");
+    }
     const at::Tensor result =
         value.isScalar() ? number_tensor(value) : value.toTensor().contiguous();
     if (result.sizes() != c10::IntArrayRef(outputs_[i].dims)) {
@@ -132,6 +150,22 @@ class AtenProvider : public KernelProvider {
   }
 
   absl::StatusOr<std::vector<Desc>> infer(const Step& step, Descs inputs) const override {
+    std::vector<Desc> outputs;
+    FXQ_RETURN_IF_ERROR(status_of([&]() -> absl::Status {
+      FXQ_ASSIGN_OR_RETURN(outputs, infer_unguarded(step, inputs));
+      return absl::OkStatus();
+    }));
+    return outputs;
+  }
+
+  absl::StatusOr<std::unique_ptr<BoundStep>> bind(const Step& step, Descs inputs, Descs outputs,
+                                                  BindContext&) const override {
+    FXQ_ASSIGN_OR_RETURN(Runner run, runner(step, inputs));
+    return std::unique_ptr<BoundStep>(new AtenStep(std::move(run), inputs, outputs));
+  }
+
+ private:
+  absl::StatusOr<std::vector<Desc>> infer_unguarded(const Step& step, Descs inputs) const {
     c10::InferenceMode inference;
     FXQ_ASSIGN_OR_RETURN(const Runner run, runner(step, inputs));
     FXQ_ASSIGN_OR_RETURN(const Values results, run(gather(inputs, [&](size_t i) {
@@ -155,13 +189,6 @@ class AtenProvider : public KernelProvider {
     return descs;
   }
 
-  absl::StatusOr<std::unique_ptr<BoundStep>> bind(const Step& step, Descs inputs, Descs outputs,
-                                                  BindContext&) const override {
-    FXQ_ASSIGN_OR_RETURN(Runner run, runner(step, inputs));
-    return std::unique_ptr<BoundStep>(new AtenStep(std::move(run), inputs, outputs));
-  }
-
- private:
   absl::StatusOr<Runner> runner(const Step& step, Descs inputs) const {
     FXQ_ASSIGN_OR_RETURN(AtenCall call, AtenCall::parse(step));
     if (!call.is_torchscript()) {
@@ -184,14 +211,20 @@ class AtenProvider : public KernelProvider {
   absl::StatusOr<torch::jit::Module> script(const HostTensor& bytes) const {
     std::lock_guard<std::mutex> lock(mutex_);
     auto it = scripts_.find(bytes.bytes());
-    if (it != scripts_.end()) return it->second;
+    if (it != scripts_.end()) return it->second.module;
     FXQ_ASSIGN_OR_RETURN(torch::jit::Module module, script_from_bytes(bytes));
-    return scripts_.emplace(bytes.bytes(), std::move(module)).first->second;
+    return scripts_.emplace(bytes.bytes(), Script{bytes, std::move(module)}).first->second.module;
   }
+
+  // Holds its bytes, so that their address names no other script later.
+  struct Script {
+    HostTensor bytes;
+    torch::jit::Module module;
+  };
 
   AtenOptions options_;
   mutable std::mutex mutex_;
-  mutable std::map<const void*, torch::jit::Module> scripts_;
+  mutable std::map<const void*, Script> scripts_;
 };
 
 }  // namespace

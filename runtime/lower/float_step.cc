@@ -5,6 +5,8 @@
 #include <ATen/core/function_schema.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "fxq/base/status.h"
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/op_module.h"
@@ -132,6 +134,24 @@ bool is_scalar(const Type& type) {
          type.kind == Type::Kind::kBool;
 }
 
+bool reads_tensors(const Lowering& lowering, const std::vector<ValueId>& inputs) {
+  return std::any_of(inputs.begin(), inputs.end(), [&](ValueId id) {
+    const Value& value = lowering.program().values[static_cast<size_t>(id)];
+    return value.kind == ValueKind::kTensor && value.constant.empty();
+  });
+}
+
+// Lists of numbers are registers, computed before any data is there.
+absl::Status check_storable(const Lowering& lowering, const Node& node, const Type& type,
+                            const std::vector<ValueId>& inputs) {
+  const bool numbers = type.kind == Type::Kind::kList && is_scalar(type.elements.at(0));
+  const bool known = op_def(node.op()).rule == Rule::kNotTensor || !reads_tensors(lowering, inputs);
+  if (!numbers || known) return absl::OkStatus();
+  return absl::UnimplementedError(
+      "gives a list of numbers that depends on the data; a program needs it beforehand: compute it "
+      "from shapes, or keep what uses it in one leaf module");
+}
+
 // A number that is read out of tensors is no register, which would be computed before any data is
 // there: it stays a 0-d tensor, and whoever takes it as a number reads it there (AtenCall).
 Type stored_type(const Lowering& lowering, const Node& node, const std::vector<ValueId>& inputs) {
@@ -216,6 +236,7 @@ absl::Status lower_float(Lowering& lowering, const Node& node) {
                        node.schema() ? operator_call(lowering, node) : script_call(lowering, node));
   std::vector<ValueId> outputs;
   const Type type = stored_type(lowering, node, call.inputs);
+  FXQ_RETURN_IF_ERROR(check_storable(lowering, node, type, call.inputs));
   OutputTree tree = result_tree(lowering, type, node.name(), node, outputs);
   Step& step = lowering.step("aten", node, std::move(call.inputs), std::move(outputs));
   step.attrs["schema"] = std::move(call.schema);

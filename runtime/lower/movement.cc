@@ -133,6 +133,18 @@ absl::Status lower_Slice(Lowering& lowering, const OpView& view) {
   return select_part(lowering, view);
 }
 
+// ATen cuts pieces of one size, rounded up, and so may give fewer than it was asked for.
+size_t count_chunks(const OpView& view) {
+  const int64_t chunks = view.attr_int("chunks");
+  const Type& type = view.operand(0)->type;
+  if (!type.dims || chunks < 1) return static_cast<size_t>(chunks);
+  const int64_t dim = view.attr_int("dim");
+  const Dim& extent = type.dims->at(static_cast<size_t>(dim < 0 ? dim + type.rank() : dim));
+  if (!extent.is_known() || extent.size == 0) return static_cast<size_t>(chunks);
+  const int64_t piece = (extent.size + chunks - 1) / chunks;
+  return static_cast<size_t>((extent.size + piece - 1) / piece);
+}
+
 absl::Status lower_Split(Lowering& lowering, const OpView& view) {
   const Node& node = *view.node();
   FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
@@ -140,7 +152,7 @@ absl::Status lower_Split(Lowering& lowering, const OpView& view) {
   size_t parts = count_parts(node);
   if (view.op() == OpId::kChunk) {
     attrs["chunks"] = view.attr_int("chunks");
-    parts = static_cast<size_t>(view.attr_int("chunks"));
+    parts = count_chunks(view);
   } else if (view.op() == OpId::kSplitWithSizes) {
     attrs["sizes"] = view.attr_ints("split_sizes");
     parts = view.attr_ints("split_sizes").size();

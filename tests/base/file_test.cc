@@ -40,6 +40,15 @@ TEST_F(FileOperations, RoundTripsAndReplaces) {
   EXPECT_EQ(entries(), 2);
 }
 
+TEST_F(FileOperations, AReplacedFileKeepsItsMode) {
+  ASSERT_TRUE(write_file_atomically(path("a"), "secret").ok());
+  ASSERT_EQ(chmod(path("a").c_str(), 0600), 0);
+  ASSERT_TRUE(write_file_atomically(path("a"), "other").ok());
+  struct stat info {};
+  ASSERT_EQ(stat(path("a").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600U);
+}
+
 TEST_F(FileOperations, LeavesNothingBehindOnFailure) {
   EXPECT_EQ(write_file_atomically(path("none/a"), "x").code(), absl::StatusCode::kNotFound);
   const absl::Status folder = write_file_atomically(folder_, "x");

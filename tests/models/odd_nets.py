@@ -264,6 +264,18 @@ class RareOps(nn.Module):
         return torch.einsum("nchw,nkhw->nck", x, y)
 
 
+class Chunks(nn.Module):
+    """chunk(4) of 5 channels gives three pieces."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 5, 3)
+
+    def forward(self, x):
+        parts = self.conv(x).chunk(4, dim=1)
+        return torch.cat([parts[2], torch.relu(parts[0])], 1) + parts[1][:, :1]
+
+
 class Defaults(nn.Module):
     """Arguments that a caller may leave out."""
 
@@ -329,6 +341,7 @@ NETS = {
     "odd_pools": lambda: _image("odd_pools", Pools(), size=13),
     "odd_attention": lambda: _any("odd_attention", Attention(), (10, 16)),
     "odd_volume": lambda: _any("odd_volume", Volume(), (2, 6, 8, 8)),
+    "odd_chunks": lambda: _image("odd_chunks", Chunks()),
     "odd_defaults": lambda: _image("odd_defaults", Defaults()),
     "odd_indices": lambda: _words("odd_indices", Indices()),
     "odd_rare_ops": lambda: _image("odd_rare_ops", RareOps(), size=10),

@@ -49,6 +49,36 @@ TEST(ConvProgram, ResidualsAreExactOnAnyNumberOfThreads) {
   }
 }
 
+// One constant, read as a convolution and as a transposed one: each packs it in its own form.
+TEST(ConvProgram, FormsOfOneWeightAreNotMixedUp) {
+  for (const DType type : {DType::kI8, DType::kI16}) {
+    ConvCase c;
+    c.x = {1, 16, 9, 9};
+    c.weight = {16, 16, 3, 3};
+    c.padding = {1, 1};
+    c.x_type = type;
+    c.output = type;
+    const ConvData plain = make_data(c);
+    c.kernel = "ConvTranspose";
+    const ConvData transposed = make_data(c);
+    ProgramBuilder b;
+    const ValueId x = b.input("x", type);
+    const ValueId weight = b.constant("weight", plain.inputs[1]);
+    const auto conv = [&](const char* kernel, const ConvData& data) {
+      const std::string name = kernel;
+      const ValueId multiplier = b.constant(name + ".multiplier", data.inputs[2]);
+      const ValueId bias = b.constant(name + ".bias", data.inputs[3]);
+      return b.step(kernel, {x, weight, multiplier, bias}, data.step.attrs, type);
+    };
+    const ValueId first = conv("Conv", plain);
+    const Program program = b.output({first, conv("ConvTranspose", transposed)});
+    const auto outputs = testing::run(program, {plain.inputs[0]});
+    ASSERT_EQ(outputs.size(), 2u);
+    EXPECT_EQ(differences(outputs[0], plain.expected), 0);
+    EXPECT_EQ(differences(outputs[1], transposed.expected), 0);
+  }
+}
+
 TEST(ConvProgram, ManyCallersAtOnceGetTheSame) {
   const ConvData data = make_data(residual_block());
   ExecutorOptions options;

@@ -9,6 +9,7 @@
 
 #include "fxq/base/safetensors.h"
 #include "fxq/runtime/storage.h"
+#include "fxq/runtime/vectorize.h"
 #include "program_builder.h"
 
 namespace fxq {
@@ -141,6 +142,18 @@ TEST(ExecutorTest, ManyThreadsRunOneExecutor) {
   EXPECT_EQ(wrong, 0);
   EXPECT_LE((*executor)->bound_signatures(), 2);
 }
+
+#if !defined(FXQ_SANITIZED)  // sanitizers end the process where new would throw
+TEST(ExecutorTest, OutputsTooLargeForMemoryAreRefused) {
+  ProgramBuilder b;
+  const ValueId x = b.input("x", DType::kU8, 2);
+  const int64_t side = int64_t{1} << 20;
+  const Program program = b.output(
+      {b.step("Pad", {x}, {{"pad", std::vector<int64_t>{side, side, side, side}}}, DType::kU8)});
+  const absl::Status status = testing::run_status(program, {HostTensor(DType::kU8, {2, 2})});
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+}
+#endif
 
 TEST(ExecutorTest, SignaturesAreBoundedAndTheOldestGoes) {
   ExecutorOptions options;

@@ -224,5 +224,18 @@ TEST(PoolingTest, RefusesImpossibleWindows) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("too small for kernel_size 5"));
 }
 
+TEST(PoolingTest, RefusesInputsWithoutPixels) {
+  for (const char* kernel : {"MaxPool", "AvgPool", "AdaptiveAvgPool"}) {
+    for (const Dims& dims : {Dims{}, Dims{3}}) {
+      ProgramBuilder b;
+      const ValueId in = b.input("x", DType::kU8);
+      const Attrs attrs = {{"kernel_size", Dims{1}}, {"output_size", Dims{1}}};
+      const Program program = b.output({b.step(kernel, {in}, attrs, DType::kU8)});
+      const absl::Status status = testing::run_status(program, {HostTensor(DType::kU8, dims)});
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << kernel << status;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fxq
