@@ -9,6 +9,7 @@
 #include "fxq/base/status.h"
 #include "fxq/export/integer_weights_form.h"
 #include "fxq/export/opset_forms.h"
+#include "fxq/graph/naming.h"
 #include "fxq/graph/tensor_convert.h"
 
 namespace fxq {
@@ -18,7 +19,7 @@ DType element_type(const Type& type) {
 }
 
 bool in_training(const Exporter& exporter, const OpView& view) {
-  for (const char* name : {"train", "training"}) {
+  for (const char* name : kModeArguments) {
     const Argument flag = view.attr(name);
     if (!view.node()->follows_mode && flag.is<bool>()) return flag.get<bool>();
   }

@@ -6,13 +6,12 @@
 #include "fxq/base/nearest.h"
 #include "fxq/graph/call_check.h"
 #include "fxq/graph/declarations.h"
+#include "fxq/graph/naming.h"
 #include "fxq/graph/op_module.h"
 #include "fxq/graph/op_names.h"
 
 namespace fxq {
 namespace {
-
-bool trains_by_name(const std::string& name) { return name == "weight" || name == "bias"; }
 
 // "layer1.conv.weight" -> the module that holds it and "weight".
 std::pair<std::shared_ptr<LeafModule>, std::string> holder(const GraphModule& gm,

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "fxq/base/nearest.h"
+#include "fxq/graph/naming.h"
 #include "fxq/graph/op_module.h"
 #include "fxq/graph/op_names.h"
 
@@ -18,7 +19,6 @@ namespace {
 
 using Faults = std::vector<std::string>;
 
-bool is_mode_argument(const std::string& name) { return name == "training" || name == "train"; }
 bool is_epilogue(std::string_view key) { return key == kEpilogueAdd || key == kEpilogueActivation; }
 
 bool fits(const Argument& argument, const c10::Type& type);

@@ -7,6 +7,7 @@
 
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/leaf_module.h"
+#include "fxq/graph/naming.h"
 #include "fxq/graph/plan_argument.h"
 
 namespace fxq {
@@ -61,8 +62,7 @@ absl::StatusOr<Values> schema_order(const Node& node, Values args, const Values&
     args.push_back(*value);
   }
   for (size_t i = 0; node.follows_mode && i < declared.size(); ++i) {
-    const std::string& name = declared[i].name();
-    if (name == "training" || name == "train") args[i] = training;
+    if (is_mode_argument(declared[i].name())) args[i] = training;
   }
   return args;
 }

@@ -9,13 +9,12 @@
 #include "fxq/base/status.h"
 #include "fxq/graph/interpreter.h"
 #include "fxq/graph/ivalue_convert.h"
+#include "fxq/graph/naming.h"
 
 namespace fxq {
 namespace {
 
 constexpr const char* kBatchCounter = "num_batches_tracked";
-
-bool is_mode_argument(const std::string& name) { return name == "training" || name == "train"; }
 
 }  // namespace
 
@@ -41,7 +40,7 @@ OpModule::OpModule(std::string class_name, const c10::FunctionSchema* schema, Na
 
 bool OpModule::is_parameter(const std::string& name, const at::Tensor& tensor) const {
   if (!tensor.is_floating_point()) return false;
-  return tensor.requires_grad() || name == "weight" || name == "bias";
+  return tensor.requires_grad() || trains_by_name(name);
 }
 
 // Buffers get a handle of their own, so that replacing one never reaches the caller's tensor.

@@ -7,6 +7,7 @@
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/leaf_module.h"
 #include "fxq/graph/lexer.h"
+#include "fxq/graph/naming.h"
 #include "fxq/graph/op_names.h"
 #include "fxq/graph/schema_default.h"
 #include "fxq/graph/text.h"
@@ -39,8 +40,6 @@ std::string braces(const Lines& entries) {
 std::string tensor_type(const at::Tensor& tensor) {
   return tensor.defined() ? type_of(tensor).to_string() : "none";
 }
-
-bool trains_by_name(const std::string& name) { return name == "weight" || name == "bias"; }
 
 std::string module_annotations(const LeafModule& module, bool training) {
   Lines entries;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "fxq/graph/naming.h"
 #include "fxq/graph/op_module.h"
 #include "fxq/graph/view.h"
 
@@ -39,7 +40,8 @@ bool runs_in_training_mode(const GraphModule& gm, const Node& node) {
   }
   if (node.follows_mode) return gm.is_training();
   const OpView view(gm, &node);
-  return view.attr_bool("training") || view.attr_bool("train");
+  return std::any_of(kModeArguments.begin(), kModeArguments.end(),
+                     [&](const char* name) { return view.attr_bool(name); });
 }
 
 }  // namespace fxq

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "fxq/base/status.h"
+#include "fxq/graph/naming.h"
 #include "fxq/graph/op_module.h"
 #include "fxq/graph/view.h"
 #include "fxq/passes/cleanup.h"
@@ -30,7 +31,7 @@ bool can_be_module(const GraphModule& gm, const Node& node) {
 }
 
 bool is_mode(const Node& node, const std::string& attribute) {
-  return node.follows_mode && (attribute == "training" || attribute == "train");
+  return node.follows_mode && is_mode_argument(attribute);
 }
 
 std::shared_ptr<OpModule> make_module(const GraphModule& gm, const Node& node) {

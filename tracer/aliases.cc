@@ -65,8 +65,6 @@ std::optional<size_t> aliased_argument(const c10::FunctionSchema& schema, size_t
   return 0;
 }
 
-bool is_mode_name(std::string_view name) { return name == "training" || name == "train"; }
-
 Argument schema_argument(const c10::Argument& formal, Argument value) {
   c10::TypePtr type = formal.real_type();
   if (type->kind() == c10::TypeKind::OptionalType) type = type->containedTypes()[0];

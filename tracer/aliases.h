@@ -26,9 +26,6 @@ const c10::FunctionSchema* functional_form(const c10::FunctionSchema& schema);
 // its input (dropout outside training).
 std::optional<size_t> aliased_argument(const c10::FunctionSchema& schema, size_t index);
 
-// `training`, `train`: arguments that are a module's mode.
-bool is_mode_name(std::string_view name);
-
 // The argument as its schema type shows it: dtypes and not numbers, 1.0 where a float is wanted.
 Argument schema_argument(const c10::Argument& formal, Argument value);
 

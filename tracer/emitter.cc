@@ -6,6 +6,7 @@
 
 #include "fxq/graph/interpreter.h"
 #include "fxq/graph/ivalue_convert.h"
+#include "fxq/graph/naming.h"
 #include "fxq/graph/tensor_convert.h"
 #include "fxq/tracer/aliases.h"
 
@@ -175,7 +176,7 @@ Node* Emitter::make_node(const Call& call) {
     const c10::Argument& formal = call.schema->arguments()[i];
     Argument value = schema_argument(formal, argument(call.args[i]));
     const bool is_default = formal.default_value() && to_argument(*formal.default_value()) == value;
-    follows_mode |= call.args[i]->is_mode && is_mode_name(formal.name());
+    follows_mode |= call.args[i]->is_mode && is_mode_argument(formal.name());
     if (formal.kwarg_only()) {
       if (!is_default) kwargs.emplace_back(formal.name(), std::move(value));
       continue;

@@ -7,6 +7,7 @@
 #include <torch/csrc/jit/ir/ir.h>
 
 #include "fxq/graph/ivalue_convert.h"
+#include "fxq/graph/naming.h"
 #include "fxq/tracer/aliases.h"
 #include "fxq/tracer/example_runner.h"
 #include "fxq/tracer/rank.h"
@@ -193,10 +194,10 @@ bool sort_argument(const Node& call, size_t index, const LeafReader& leaf,
     return true;
   }
   const bool* flag = given->get_if<bool>();
-  if (flag && is_mode_name(formal.name()) && !mode_is_fixed(call, *flag, module, options)) {
+  if (flag && is_mode_argument(formal.name()) && !mode_is_fixed(call, *flag, module, options)) {
     return true;
   }
-  const bool frozen = flag && is_mode_name(formal.name()) && is_frozen(module, options);
+  const bool frozen = flag && is_mode_argument(formal.name()) && is_frozen(module, options);
   const Argument value = frozen ? Argument(false) : *given;
   if (!formal.default_value() || to_argument(*formal.default_value()) != value) {
     parts->attributes.emplace_back(formal.name(), value);

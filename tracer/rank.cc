@@ -12,18 +12,6 @@
 namespace fxq {
 namespace {
 
-bool is_elementwise(const OpDef& def) {
-  return def.is_activation || def.kernel == "Table" || def.kernel == "Identity" ||
-         def.kernel == "Add" || def.kernel == "Sub" || def.kernel == "Mul";
-}
-
-bool keeps_rank(const OpDef& def) {
-  return is_elementwise(def) || def.kernel == "MaxPool" || def.kernel == "AvgPool" ||
-         def.kernel == "AdaptiveAvgPool" || def.kernel == "BatchNorm" || def.kernel == "Prelu" ||
-         def.kernel == "Cat" || def.kernel == "Pad" || def.kernel == "UpsampleNearest" ||
-         def.kernel == "Slice";
-}
-
 using Known = std::unordered_map<const Node*, c10::optional<int64_t>>;
 
 c10::optional<int64_t> find_rank(const GraphModule& gm, const Node* node, Known& known);
@@ -41,17 +29,13 @@ c10::optional<int64_t> largest_operand_rank(const GraphModule& gm, const OpView&
 
 c10::optional<int64_t> rank_of_result(const GraphModule& gm, const Node* node, Known& known) {
   if (node->type.is_tensor() && node->type.dims) return node->type.rank();
-  if (!node->is_call() || node->op() == OpId::kNone || node->op() == OpId::kSelect) {
-    return c10::nullopt;
-  }
+  if (!node->is_call() || node->op() == OpId::kNone) return c10::nullopt;
   const OpDef& def = op_def(node->op());
   const OpView view(gm, node);
-  if (is_weighted(node->op()) && def.kernel != "Linear") {
-    const at::Tensor weight = view.param("weight");
-    if (weight.defined()) return weight.dim();
-  }
-  if (!keeps_rank(def) && def.kernel != "Linear") return c10::nullopt;
-  return largest_operand_rank(gm, view, known);
+  if (def.keeps_rank) return largest_operand_rank(gm, view, known);
+  if (!is_weighted(node->op())) return c10::nullopt;
+  const at::Tensor weight = view.param(def.weight);
+  return weight.defined() ? c10::optional<int64_t>(weight.dim()) : c10::nullopt;
 }
 
 c10::optional<int64_t> find_rank(const GraphModule& gm, const Node* node, Known& known) {

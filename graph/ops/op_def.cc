@@ -69,6 +69,7 @@ constexpr uint8_t q8 = kQ8, q16 = kQ16;
 #define ACTIVATION .set(&OpDef::is_activation)
 #define NON_NEGATIVE .set(&OpDef::non_negative)
 #define KEEPS_SIGN .set(&OpDef::keeps_sign)
+#define KEEPS_RANK .set(&OpDef::keeps_rank)
 #define MOVES .set(&OpDef::moves)
 #define Weighted(...) .set_weighted(__VA_ARGS__)
 #define Observed() .set_rule(Rule::kObserved)

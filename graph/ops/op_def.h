@@ -44,7 +44,8 @@ struct OpDef {
   bool is_activation = false;                  // may end a fused op
   bool non_negative = false;                   // the result is never below zero
   bool keeps_sign = false;                     // the result is non-negative if all operands are
-  bool moves = false;                          // elements only change places, whatever their dtype
+  bool keeps_rank = false;  // dimensions of the result: those of the operand with most
+  bool moves = false;       // elements only change places, whatever their dtype
   Rule rule = Rule::kFloatOnly;
   std::string_view weight, bias;  // Weighted only: names of schema arguments
   int channel_axis = 0;           // Weighted only: output-channel axis of the weight

@@ -9,6 +9,7 @@
 
 #include "fxq/base/status.h"
 #include "fxq/graph/ivalue_convert.h"
+#include "fxq/graph/naming.h"
 #include "fxq/graph/op_module.h"
 #include "fxq/graph/opaque_module.h"
 #include "fxq/runtime/lower/aten_arguments.h"
@@ -50,8 +51,6 @@ class Inputs {
   std::vector<ValueId> ids_;
 };
 
-bool is_mode(const std::string& name) { return name == "training" || name == "train"; }
-
 // One argument of a module's op: its tensor, its attribute, the mode, or the node's next operand.
 absl::StatusOr<std::string> module_argument(Inputs& inputs, const Node& node,
                                             const OpModule& module, const c10::Argument& declared,
@@ -61,7 +60,7 @@ absl::StatusOr<std::string> module_argument(Inputs& inputs, const Node& node,
     if (key == name) return inputs.add_constant(fmt::format("{}.{}", node.target(), name), tensor);
   }
   if (const Argument* attribute = module.attribute(name)) return inputs.encode(*attribute);
-  if (is_mode(name)) return std::string("false");
+  if (is_mode_argument(name)) return std::string("false");
   if (operand < node.args().size()) return inputs.encode(node.args()[operand++]);
   if (!declared.default_value()) {
     return absl::InvalidArgumentError(fmt::format("needs an argument '{}'", name));
@@ -71,7 +70,7 @@ absl::StatusOr<std::string> module_argument(Inputs& inputs, const Node& node,
 
 absl::StatusOr<std::string> function_argument(Inputs& inputs, const Node& node, size_t index) {
   const c10::Argument& declared = node.schema()->arguments()[index];
-  if (node.follows_mode && is_mode(declared.name())) return std::string("false");
+  if (node.follows_mode && is_mode_argument(declared.name())) return std::string("false");
   if (index < node.args().size()) return inputs.encode(node.args()[index]);
   if (const Argument* named = node.kwarg(declared.name())) return inputs.encode(*named);
   if (!declared.default_value()) {
