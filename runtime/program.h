@@ -81,7 +81,8 @@ struct Program {
   // once.
   absl::Status verify() const;
 
-  // Metadata key "program"; a constant named "w" is the tensor "program/w".
+  // Metadata key "program"; a constant named "w" is the tensor "program/w", or one of the tensors
+  // that the artifact has already, if its bytes are the same.
   void to_artifact(Artifact& artifact) const;
   static absl::StatusOr<Program> from_artifact(const Artifact& artifact);
 };

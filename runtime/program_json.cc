@@ -1,9 +1,12 @@
 // Program <-> JSON, short keys, defaults left out:
 //   {"inputs":[0], "values":[{"name":"x","dtype":"f32","rank":4}, {"name":"n","kind":"int"}, ...],
 //    "steps":[{"kernel":"quantize","name":"quant","in":[0],"out":[1],"attrs":{"scale":0.1}}, ...],
-//    "guards":[{"if":7,"message":"..."}], "output":{"dict":{"out":5}}}
+//    "guards":[{"if":7,"message":"..."}], "output":{"dict":{"out":5}},
+//    "shared":{"conv.weight":"module/conv.weight"}}       constants that the artifact has already
 // Attributes keep their types: a float that happens to be whole is written 1.0, never 1.
 #include <cmath>
+#include <cstring>
+#include <map>
 
 #include "fmt/format.h"
 #include "fxq/base/status.h"
@@ -160,6 +163,45 @@ Program read_program(const Json& json) {
   return program;
 }
 
+bool same_tensor(const HostTensor& a, const HostTensor& b) {
+  return a.dtype() == b.dtype() && a.dims() == b.dims() &&
+         (a.byte_size() == 0 || std::memcmp(a.bytes(), b.bytes(), a.byte_size()) == 0);
+}
+
+// Constants that another layer has stored are not stored twice.
+class StoredTensors {
+ public:
+  explicit StoredTensors(const Artifact& artifact) {
+    for (const auto& [name, tensor] : artifact.tensors) {
+      if (tensor.byte_size() >= kWorthSharing) by_size_.emplace(tensor.byte_size(), &name);
+    }
+  }
+  const std::string* find(const Artifact& artifact, const HostTensor& tensor) const {
+    const auto [begin, end] = by_size_.equal_range(tensor.byte_size());
+    for (auto it = begin; it != end; ++it) {
+      if (same_tensor(artifact.tensors.at(*it->second), tensor)) return it->second;
+    }
+    return nullptr;
+  }
+
+ private:
+  static constexpr size_t kWorthSharing = 256;
+  std::multimap<size_t, const std::string*> by_size_;
+};
+
+absl::Status add_shared(const Json& json, const Artifact& artifact, Program& program) {
+  for (const auto& [name, stored] : json.items()) {
+    const auto tensor = artifact.tensors.find(stored.get<std::string>());
+    if (tensor == artifact.tensors.end()) {
+      return absl::InvalidArgumentError(fmt::format(
+          "the program's constant \"{}\" should be tensor \"{}\", which is not in the file", name,
+          stored.get<std::string>()));
+    }
+    program.constants.emplace(name, tensor->second);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void Program::to_artifact(Artifact& artifact) const {
@@ -170,11 +212,16 @@ void Program::to_artifact(Artifact& artifact) const {
     json["guards"].push_back({{"if", guard.condition}, {"message", guard.message}});
   }
   json["output"] = tree_json(output);
+  const StoredTensors stored(artifact);
+  for (const auto& [name, tensor] : constants) {
+    if (const std::string* known = stored.find(artifact, tensor)) {
+      json["shared"][name] = *known;
+    } else {
+      artifact.tensors[std::string(kTensorPrefix) + name] = tensor;
+    }
+  }
   // Names that are not UTF-8 stay as they are and are refused when the artifact is written.
   artifact.metadata[std::string(kKey)] = json.dump(-1, ' ', false, Json::error_handler_t::replace);
-  for (const auto& [name, tensor] : constants) {
-    artifact.tensors[std::string(kTensorPrefix) + name] = tensor;
-  }
 }
 
 absl::StatusOr<Program> Program::from_artifact(const Artifact& artifact) {
@@ -185,7 +232,11 @@ absl::StatusOr<Program> Program::from_artifact(const Artifact& artifact) {
   }
   Program program;
   try {
-    program = read_program(Json::parse(text->second));
+    const Json json = Json::parse(text->second);
+    program = read_program(json);
+    if (json.contains("shared")) {
+      FXQ_RETURN_IF_ERROR(add_shared(json["shared"], artifact, program));
+    }
   } catch (const std::exception& error) {
     return absl::InvalidArgumentError(fmt::format("the program cannot be read: {}", error.what()));
   }

@@ -71,6 +71,24 @@ TEST(ProgramTest, RoundTripsThroughAnArtifact) {
   EXPECT_EQ(again.metadata["program"], artifact.metadata["program"]);
 }
 
+TEST(ProgramTest, TensorsThatTheArtifactHasAreNotStoredTwice) {
+  const HostTensor weight = testing::random_integers(DType::kI8, {16, 32}, 1);
+  testing::ProgramBuilder b;
+  const ValueId x = b.input("x", DType::kI8);
+  const Program program = b.output({b.step("Add", {x, b.constant("w", weight)}, {}, DType::kI8)});
+  Artifact artifact;
+  artifact.tensors["module/w"] = testing::random_integers(DType::kI8, {16, 32}, 1);
+  artifact.tensors["other"] = testing::random_integers(DType::kI8, {16, 32}, 2);
+  program.to_artifact(artifact);
+  EXPECT_EQ(artifact.tensors.size(), 2u);
+  const auto loaded = Program::from_artifact(artifact);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(testing::integers(loaded->constants.at("w")), testing::integers(weight));
+  artifact.tensors.erase("module/w");
+  EXPECT_THAT(std::string(Program::from_artifact(artifact).status().message()),
+              ::testing::HasSubstr("\"module/w\", which is not in the file"));
+}
+
 TEST(ProgramTest, VerifyNamesEveryProblem) {
   Program program = rich_program();
   program.steps[0].inputs[0] = 77;
