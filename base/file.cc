@@ -60,10 +60,13 @@ std::string resolved(const std::string& path) {
   return result;
 }
 
-void sync_folder_of(const std::string& path) {
+std::string folder_of(const std::string& path) {
   const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const int file = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+void sync_folder_of(const std::string& path) {
+  const int file = ::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (file < 0) return;
   // Some file systems cannot sync a folder; the content itself is safe already.
   static_cast<void>(::fsync(file));
@@ -107,17 +110,26 @@ absl::Status write_file_atomically(const std::string& path, std::string_view con
 
 absl::Status write_file_atomically(const std::string& path,
                                    absl::Span<const std::string_view> pieces) {
+  FXQ_RETURN_IF_ERROR(check_writable(path));
   const std::string target = resolved(path);
   struct stat info {};
-  if (::stat(target.c_str(), &info) == 0) {
-    if (S_ISDIR(info.st_mode)) {
-      return absl::InvalidArgumentError(
-          fmt::format("cannot write {}: it is a folder, the name of a file is needed", path));
-    }
-    if (!S_ISREG(info.st_mode)) return write_directly(target, pieces);
-    if (::access(target.c_str(), W_OK) != 0) return write_error(path, "write");
+  const bool special = ::stat(target.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
+  return special ? write_directly(target, pieces) : replace_file(target, pieces);
+}
+
+absl::Status check_writable(const std::string& path) {
+  const std::string target = resolved(path);
+  struct stat info {};
+  if (::stat(target.c_str(), &info) != 0) {
+    if (::access(folder_of(target).c_str(), W_OK | X_OK) != 0) return write_error(path, "create");
+    return absl::OkStatus();
   }
-  return replace_file(target, pieces);
+  if (S_ISDIR(info.st_mode)) {
+    return absl::InvalidArgumentError(
+        fmt::format("cannot write {}: it is a folder, the name of a file is needed", path));
+  }
+  if (::access(target.c_str(), W_OK) != 0) return write_error(path, "write");
+  return absl::OkStatus();
 }
 
 }  // namespace fxq

@@ -21,4 +21,8 @@ absl::Status write_file_atomically(const std::string& path, std::string_view con
 absl::Status write_file_atomically(const std::string& path,
                                    absl::Span<const std::string_view> pieces);
 
+// What write_file_atomically would refuse before it writes: for programs that work long before they
+// write. OK is no promise.
+absl::Status check_writable(const std::string& path);
+
 }  // namespace fxq

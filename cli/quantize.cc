@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "fxq/base/file.h"
 #include "fxq/base/status.h"
 #include "fxq/cli/command.h"
 #include "fxq/cli/config_file.h"
@@ -196,6 +197,7 @@ absl::Status quantize(const QuantizeArguments& arguments) {
   if (kind == ModelKind::kFxq) {
     return absl::InvalidArgumentError(arguments.model + ": is quantized already; needs a .pt");
   }
+  FXQ_RETURN_IF_ERROR(check_writable(arguments.output));
   FXQ_ASSIGN_OR_RETURN(const Settings settings, read_settings(arguments));
   FXQ_ASSIGN_OR_RETURN(const torch::jit::Module script, load_script_module(arguments.model));
   std::vector<std::string> named = arguments.calib;

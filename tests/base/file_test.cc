@@ -55,6 +55,9 @@ TEST_F(FileOperations, LeavesNothingBehindOnFailure) {
   EXPECT_THAT(std::string(folder.message()), HasSubstr("a folder"));
   EXPECT_FALSE(write_file_atomically("/dev/full", "x").ok());
   EXPECT_FALSE(write_file_atomically("", "x").ok());
+  EXPECT_EQ(check_writable(path("none/a")).code(), absl::StatusCode::kNotFound);
+  EXPECT_FALSE(check_writable(folder_).ok());
+  EXPECT_TRUE(check_writable(path("a")).ok());
   EXPECT_EQ(entries(), 0);
 }
 
