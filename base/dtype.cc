@@ -1,3 +1,4 @@
+// The table: text, safetensors and NumPy name, bytes, floating or not, of each DType.
 #include "fxq/base/dtype.h"
 
 #include <array>

@@ -1,3 +1,4 @@
+// Bytes are 64-byte aligned, so that any kernel may read them in place.
 #include "fxq/base/host_tensor.h"
 
 #include <cstring>

@@ -2,8 +2,6 @@
 //   conv_kernels [threads] [repeats]
 // One row a layer: best time, GOPS and share of the measured VNNI peak of our step, and GOPS of the
 // bare oneDNN primitive (no residual, no padding of ours, 1 thread) beside it.
-#include <immintrin.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -17,6 +15,7 @@
 #include "fxq/runtime/kernel_table.h"
 #include "fxq/runtime/kernels/onednn_call.h"
 #include "fxq/runtime/thread_pool.h"
+#include "int8_peak.h"
 
 namespace fxq {
 namespace {
@@ -78,26 +77,6 @@ double best_of(int repeats, const Run& run) {
     best = std::min(best, now() - start);
   }
   return best;
-}
-
-__attribute__((target("avx512f,avx512vnni"))) void multiply(int rounds) {
-  __m512i sums[12];
-#pragma GCC unroll 12
-  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
-  __m512i ones = _mm512_set1_epi8(1);
-  for (int round = 0; round < rounds; ++round) {
-    asm volatile("" : "+v"(ones));
-#pragma GCC unroll 12
-    for (__m512i& sum : sums) sum = _mm512_dpbusd_epi32(sum, ones, ones);
-  }
-#pragma GCC unroll 12
-  for (__m512i& sum : sums) asm volatile("" ::"v"(sum));
-}
-
-// GOPS of one core that does nothing but vpdpbusd on registers.
-double vnni_peak() {
-  constexpr int kRounds = 100000;
-  return 12.0 * kRounds * 64 * 2 / best_of(20, [] { multiply(kRounds); }) * 1e-9;
 }
 
 class Cache : public PackedCache {
@@ -225,7 +204,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "usage: conv_kernels [threads >= 1] [repeats >= 1]\n");
     return 2;
   }
-  const double peak = __builtin_cpu_supports("avx512vnni") ? vnni_peak() * threads : 0;
+  const double peak = vnni_gops() * threads;
   ThreadPool pool(threads);
   fmt::print("peak {:.0f} GOPS on {} threads\n{:13} {:34} {:>9} {:>6} {:>6} {:>10}  {}\n", peak,
              threads, "net", "layer", "best us", "GOPS", "share", "bare GOPS",

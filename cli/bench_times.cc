@@ -1,3 +1,5 @@
+// percentile(p) is the sample at rank ceil(p / 100 * n) of the sorted times: always a time that was
+// measured.
 #include "fxq/cli/bench_times.h"
 
 #include <fmt/format.h>

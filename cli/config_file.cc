@@ -1,3 +1,4 @@
+// {"qconfig": {"": {"dtype": "qint8"}}} -> QConfigDict; every wrong key is named before it ends.
 #include "fxq/cli/config_file.h"
 
 #include <fmt/format.h>

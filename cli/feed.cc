@@ -1,3 +1,5 @@
+// x.npy, x=a.npy, images/, t.pt -> Dataset -> batches as IValues, in the order of the model's
+// inputs.
 #include "fxq/cli/feed.h"
 
 #include <ATen/core/Tensor.h>

@@ -1,3 +1,4 @@
+// M.pt -> torch::jit::Module in eval mode -> traced graph with types from the example inputs.
 #include "fxq/cli/float_model.h"
 
 #include <torch/csrc/jit/api/module.h>

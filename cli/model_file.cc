@@ -1,3 +1,4 @@
+// Eight bytes of length, then '{' = safetensors = .fxq; all else goes to LibTorch's loader.
 #include "fxq/cli/model_file.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Three ways to the same interface: Executor (.fxq), Interpreter (.pt), Module::forward (.pt,
+// eager).
 #include "fxq/cli/runner.h"
 
 #include <ATen/Parallel.h>

@@ -1,3 +1,4 @@
+// The versions and the instruction set that a bug report needs.
 #include <dnnl.h>
 #include <fmt/format.h>
 #include <onnx/common/version.h>

@@ -1,3 +1,4 @@
+// Options and model -> one Status with every reason why the export cannot be done.
 #include "fxq/export/export_checks.h"
 
 #include <fmt/format.h>

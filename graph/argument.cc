@@ -1,3 +1,5 @@
+// Text forms: %name for a node, None, True, 3, 1e-05, "text", [a, b], (a, b), {k: v}, slice(a, b,
+// c).
 #include "fxq/graph/argument.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// [C, ...] contiguous float -> C rows of numel / C elements; a scalar is one row.
 #include "fxq/graph/float_rows.h"
 
 #include <ATen/Parallel.h>

@@ -1,3 +1,4 @@
+// Every path is a key of one store; tensors of leaf modules are found through their owner.
 #include "fxq/graph/graph_module.h"
 
 #include <ATen/core/Tensor.h>

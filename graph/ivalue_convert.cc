@@ -1,3 +1,4 @@
+// [1, 2] with schema type int[] -> List[int]; without a type the elements say it.
 #include "fxq/graph/ivalue_convert.h"
 
 #include <ATen/core/Dict.h>

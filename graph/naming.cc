@@ -1,3 +1,4 @@
+// "layer1.0.conv" -> layer1_0_conv; taken names get _1, _2, ...: torch.fx's rules.
 #include "fxq/graph/naming.h"
 
 #include <cctype>

@@ -1,3 +1,4 @@
+// What a node knows of itself; all edits are Graph's.
 #include "fxq/graph/node.h"
 
 #include "fxq/base/check.h"

@@ -1,3 +1,5 @@
+// aten::add.Tensor <-> add, if the table has a row; aten::add.out <-> aten::add.out, if it has
+// none.
 #include "fxq/graph/op_names.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// (%x, [1, %n]) -> slots and constants with IValue types fixed once, evaluated at each run.
 #include "fxq/graph/plan_argument.h"
 
 #include <ATen/core/Dict.h>

@@ -1,3 +1,7 @@
+// heading:
+//   line
+//   line
+//   ... and N more
 #include "fxq/graph/problems.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Both ways share the bytes and keep the other side's owner alive; what is not dense on the CPU is
+// copied first.
 #include "fxq/graph/tensor_convert.h"
 
 #include <ATen/core/Tensor.h>

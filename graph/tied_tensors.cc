@@ -1,3 +1,4 @@
+// Same first byte, type and strides = the same tensor.
 #include "fxq/graph/tied_tensors.h"
 
 #include <ATen/core/Tensor.h>

@@ -1,3 +1,4 @@
+// f32[N,3,224,224] q(0.02): see type.h for the grammar.
 #include "fxq/graph/type.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// call_module conv(%x) and call_function conv2d(%x, %w, ...) -> operand "input", param "weight",
+// attribute "stride".
 #include "fxq/graph/view.h"
 
 #include <ATen/core/function_schema.h>

@@ -1,3 +1,4 @@
+// A barrier writes or has another effect of its own; drawing random numbers alone makes none.
 #include "fxq/passes/effects.h"
 
 #include <ATen/core/function_schema.h>

@@ -1,3 +1,4 @@
+// sqnr = 10 log10(sum a^2 / sum (a - b)^2) in double over all elements.
 #include "fxq/quant/compare.h"
 
 #include <ATen/core/Dict.h>

@@ -1,3 +1,4 @@
+// The names of marches, the process default, and each one's column of the op table.
 #include "fxq/quant/march.h"
 
 #include <atomic>

@@ -1,3 +1,4 @@
+// A GraphModule whose setting "stage" says observed; its FakeQuantize modules by path.
 #include "fxq/quant/observed_graph.h"
 
 #include <ATen/core/grad_mode.h>

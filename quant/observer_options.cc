@@ -1,3 +1,4 @@
+// range = the dtype's, halved by reduce_range; quant_min and quant_max replace either end.
 #include "fxq/quant/observer_options.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Questions in order: the march, the kernel's own limits, operands (dtype, writes in place), the
+// result.
 #include "fxq/quant/op_support.h"
 
 #include <fmt/format.h>

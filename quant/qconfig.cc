@@ -1,3 +1,5 @@
+// find: module.qconfig, then module_name (longest path), then module_type from the node's owner
+// outwards, then global.
 #include "fxq/quant/qconfig.h"
 
 #include <fmt/format.h>

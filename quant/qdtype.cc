@@ -1,3 +1,4 @@
+// symmetric: scale = max(max|x| / half the range's width, epsilon), zero point 0.
 #include "fxq/quant/qdtype.h"
 
 #include <algorithm>

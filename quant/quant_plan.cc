@@ -1,3 +1,5 @@
+// x -> conv -> relu -> max_pool -> add(y): conv+relu stand alone, max_pool shares relu's scale, add
+// stands alone.
 #include "fxq/quant/quant_plan.h"
 
 #include <fmt/format.h>

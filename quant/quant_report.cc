@@ -1,3 +1,4 @@
+// One line per op that is not plain integer: node, mode, reason.
 #include "fxq/quant/quant_report.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// A GraphModule whose setting "stage" says converted, run by ReferenceInterpreter.
 #include "fxq/quant/quantized_graph.h"
 
 #include "fxq/base/status.h"

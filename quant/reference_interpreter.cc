@@ -1,3 +1,4 @@
+// Integers in or out -> reference kernel; else -> Interpreter::run_node.
 #include "fxq/quant/reference_interpreter.h"
 
 #include <fmt/format.h>

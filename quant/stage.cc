@@ -1,3 +1,4 @@
+// traced -> observed -> converted, with march and float ops as text in the graph's settings.
 #include "fxq/quant/stage.h"
 
 #include <fmt/format.h>

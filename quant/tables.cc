@@ -1,3 +1,4 @@
+// table[q] = quantize(op(dequantize(q))) for every q of the operand's dtype.
 #include "fxq/quant/tables.h"
 
 #include <ATen/ops/arange.h>

@@ -1,3 +1,4 @@
+// step 'conv1' (conv): attribute "stride" is missing; attribute "scale" is text, not a number
 #include "fxq/runtime/attr_reader.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// oneDNN's effective ISA -> what our own kernels may use.
 #include "fxq/runtime/isa.h"
 
 #include "dnnl.hpp"

@@ -1,3 +1,4 @@
+// u8[1,3,4,4]: how a Desc is told in errors.
 #include "fxq/runtime/kernel.h"
 
 #include "fmt/format.h"

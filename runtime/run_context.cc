@@ -1,3 +1,5 @@
+// arena: offsets of the plan; scratch: one block per slot; pointers: steps' inputs and outputs, set
+// per run.
 #include "fxq/runtime/run_context.h"
 
 #include <cstring>

@@ -21,17 +21,15 @@ if [ "${1:-}" = peers ]; then
   exec "$build/peers/venv/bin/python" "$root/bench/peers/compare_peers.py" "$@"
 fi
 
-programs=()
-for source in bench/*.cc; do programs+=("$(basename "$source" .cc)"); done
-programs=("${programs[@]/peer_worker/}") # serves bench/peers only
+# peer_worker serves bench/peers only
+mapfile -t programs < <(sed -n 's/^add_executable(\([a-z0-9_]*\) .*/\1/p' bench/CMakeLists.txt | grep -vx peer_worker)
 if [ $# -gt 0 ]; then
-  [ -f "bench/$1.cc" ] || die "no benchmark '$1'; there are: ${programs[*]} peers"
+  [[ " ${programs[*]} " == *" $1 "* ]] || die "no benchmark '$1'; there are: ${programs[*]} peers"
   programs=("$1")
   shift
 fi
 "$root/scripts/build.sh" release
 for program in "${programs[@]}"; do
-  [ -n "$program" ] || continue
   say "== $program $*"
   "$build/bin/$program" "$@"
 done

@@ -2,7 +2,7 @@
 """Checks the shape of the tree: folder pages, file names, file sizes.
 
 Every folder of sources has a README.md of at most one page; no file is named utils, common, helper,
-manager or impl; no source is over 800 lines, 90 % are within 400, half within 150.
+manager or impl; no source is over 800 lines, 90 % are within 400, half within 150. Every C++ source opens with a comment: what it is, before and after, or the formula.
 """
 
 import pathlib
@@ -51,10 +51,15 @@ def check_sizes(sources: list) -> list:
     return problems
 
 
+def check_openings(sources: list) -> list:
+    cpp = [path for path in sources if path.endswith((".cc", ".h", ".def"))]
+    return [f"{path}: does not open with a comment" for path in cpp if not (ROOT / path).read_text(encoding="utf-8").startswith("//")]
+
+
 def main() -> int:
     files = tracked()
     sources = [path for path in files if SOURCE.search(path)]
-    problems = check_pages(files) + check_sizes(sources)
+    problems = check_pages(files) + check_sizes(sources) + check_openings(sources)
     for path in sources:
         if NOT_A_NAME.search(pathlib.Path(path).stem):
             problems.append(f"{path}: say in the name what the file holds")

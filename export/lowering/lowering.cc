@@ -1,3 +1,4 @@
+// The ONNX column of the op table as a switch: OpId -> the function that the cell names.
 #include "fxq/export/lowering/lowering.h"
 
 namespace fxq {

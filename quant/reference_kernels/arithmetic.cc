@@ -1,3 +1,4 @@
+// quantize: q = clamp(round_half_even(x * (1 / scale)));  dequantize: x = q * scale.
 #include "fxq/quant/reference_kernels/arithmetic.h"
 
 #include <ATen/ops/broadcast_tensors.h>

@@ -1,3 +1,4 @@
+// [8,1,5] + [1,4,5] -> rows: 8 x 4, runs of 5; [8,4,5] + [8,4,5] -> one run of 160.
 #include "fxq/runtime/kernels/broadcast.h"
 
 #include <algorithm>

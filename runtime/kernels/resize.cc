@@ -1,3 +1,4 @@
+// One output pixel further is 1 / factor input pixels further if factors were given, else in / out.
 #include "fxq/runtime/kernels/resize.h"
 
 #include <cmath>

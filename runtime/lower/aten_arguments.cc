@@ -1,3 +1,4 @@
+// aten::pad(%x, [1, 1], "constant", 0.) -> [{"input": 0}, [1, 1], "constant", 0.0]
 #include "fxq/runtime/lower/aten_arguments.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// The KERNEL column of the op table as a switch: OpId -> the function that the cell names.
 #include "fxq/runtime/lower/family.h"
 
 namespace fxq {

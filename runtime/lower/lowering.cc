@@ -1,3 +1,4 @@
+// Node -> ValueId, in graph order; each lowered node appends steps that read values made before.
 #include "fxq/runtime/lower/lowering.h"
 
 #include <ATen/core/Tensor.h>

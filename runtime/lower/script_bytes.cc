@@ -1,3 +1,4 @@
+// Module::save and torch::jit::load through memory.
 #include "fxq/runtime/lower/script_bytes.h"
 
 #include <ATen/core/Tensor.h>

@@ -1,3 +1,4 @@
+// Whole files appear or do not appear; nothing is left of a failed write.
 #include "fxq/base/file.h"
 
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// Suggestions for misspelt names.
 #include "fxq/base/nearest.h"
 
 #include "gmock/gmock.h"

@@ -1,3 +1,4 @@
+// Vector loops against scalar ones: every length, NaN and infinity anywhere.
 #include "fxq/base/row_math.h"
 
 #include <gtest/gtest.h>

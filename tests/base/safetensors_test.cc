@@ -1,3 +1,4 @@
+// What was saved comes back; any damage is DataLoss.
 #include "fxq/base/safetensors.h"
 
 #include <gmock/gmock.h>

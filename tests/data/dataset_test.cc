@@ -1,3 +1,4 @@
+// Batches from .npy, .npz and folders: order, limits, short last batch, faults.
 #include "fxq/data/dataset.h"
 
 #include <png.h>

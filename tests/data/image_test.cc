@@ -1,3 +1,4 @@
+// Decoding and preprocessing against Pillow's results.
 #include "fxq/data/image.h"
 
 #include <png.h>

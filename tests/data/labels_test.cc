@@ -1,3 +1,4 @@
+// Label files of every integer type.
 #include "fxq/data/labels.h"
 
 #include "fxq/data/npy.h"

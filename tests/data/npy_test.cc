@@ -1,3 +1,4 @@
+// NumPy's own format, all versions and orders; damaged files.
 #include "fxq/data/npy.h"
 
 #include <cstring>

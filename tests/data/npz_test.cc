@@ -1,3 +1,4 @@
+// Zip archives as NumPy writes them, stored and deflated; damaged files.
 #include "fxq/data/npz.h"
 
 #include <zlib.h>

@@ -1,3 +1,4 @@
+// Nets from fixtures and from text, prepared as the CLI does it.
 #include "models.h"
 
 #include <ATen/CPUGeneratorImpl.h>

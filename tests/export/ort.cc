@@ -1,3 +1,4 @@
+// Tensors go to ONNX Runtime and back as .npy files of a directory that is the test's own.
 #include "ort.h"
 
 #include <ATen/core/Tensor.h>

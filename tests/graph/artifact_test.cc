@@ -1,3 +1,4 @@
+// Graphs through files: equal content, tied tensors, damage.
 #include "fxq/graph/artifact.h"
 
 #include <gmock/gmock.h>

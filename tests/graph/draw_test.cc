@@ -1,3 +1,4 @@
+// DOT and SVG of small graphs.
 #include "fxq/graph/draw.h"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// M.pt -> fuse -> prepare -> calibrate on seeded data -> convert.
 #include "quantized_net.h"
 
 #include <ATen/ATen.h>

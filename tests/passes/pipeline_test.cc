@@ -1,3 +1,4 @@
+// The pipeline's promises: order, reports, verification after each pass.
 #include "fxq/passes/pipeline.h"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SQNR and differences with NaN and infinity.
 #include "fxq/quant/compare.h"
 
 #include <ATen/ops/tensor.h>

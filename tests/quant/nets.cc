@@ -1,3 +1,4 @@
+// Graph text with weights drawn from a seed.
 #include "nets.h"
 
 #include <ATen/CPUGeneratorImpl.h>

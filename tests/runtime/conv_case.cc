@@ -1,3 +1,4 @@
+// "u8 2x8x9x9 16 k3 s2" -> step, inputs, and the sum over (c, kh, kw) by its definition.
 #include "conv_case.h"
 
 #include <atomic>

@@ -1,3 +1,4 @@
+// Small programs run by threads and from files; limits of memory and signatures.
 #include "fxq/runtime/executor.h"
 
 #include <gmock/gmock.h>

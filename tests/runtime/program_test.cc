@@ -1,3 +1,4 @@
+// Programs through files; the verifier names every fault.
 #include "fxq/runtime/program.h"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// What a progress bar draws on terminals and elsewhere, with a clock of the test's.
 #include "fxq/cli/terminal/progress.h"
 
 #include <csignal>

@@ -1,3 +1,4 @@
+// Columns of text with wide and stray bytes.
 #include "fxq/cli/terminal/table.h"
 
 #include "fxq/cli/terminal/display_width.h"

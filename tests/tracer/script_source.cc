@@ -1,3 +1,4 @@
+// TorchScript text -> compiled module -> graph -> both run on the same inputs.
 #include "script_source.h"
 
 #include <ATen/ATen.h>
