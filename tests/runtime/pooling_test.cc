@@ -19,8 +19,8 @@ using Dims = std::vector<int64_t>;
 constexpr double kIn = 0.04;
 constexpr double kOut = 0.03;
 
-int average(int64_t sum, int64_t divisor, DType dtype) {
-  const auto m = static_cast<float>(kIn / kOut / static_cast<double>(divisor));
+int average(int64_t sum, int64_t divisor, DType dtype, double scale_out = kOut) {
+  const auto m = static_cast<float>(kIn / scale_out / static_cast<double>(divisor));
   const float low = dtype == DType::kU8 ? 0 : dtype == DType::kI8 ? -128 : -32768;
   const float high = dtype == DType::kU8 ? 255 : dtype == DType::kI8 ? 127 : 32767;
   return static_cast<int>(std::rint(std::min(std::max(static_cast<float>(sum) * m, low), high)));
@@ -76,7 +76,17 @@ const PoolCase kCases[] = {
     {{1, 64, 12, 13}, 3, 2, 1, 1, false, true, 0}, {{2, 3, 7, 7}, 2, 2, 0, 1, false, true, 0},
     {{1, 130, 5, 6}, 3, 2, 1, 1, true, true, 0},   {{1, 5, 6, 9}, 3, 2, 1, 1, true, false, 0},
     {{1, 5, 9, 9}, 2, 3, 0, 2, false, true, 0},    {{3, 1, 8, 8}, 5, 3, 2, 1, true, false, 7},
-    {{1, 70, 4, 4}, 4, 4, 0, 1, false, true, 0},   {{1, 2, 1, 1}, 1, 1, 0, 1, false, true, 0}};
+    {{1, 70, 4, 4}, 4, 4, 0, 1, false, true, 0},   {{1, 2, 1, 1}, 1, 1, 0, 1, false, true, 0},
+    {{1, 40, 9, 11}, 3, 1, 1, 1, false, true, 0},  {{2, 33, 9, 8}, 3, 1, 1, 1, false, false, 0},
+    {{1, 3, 17, 18}, 17, 1, 0, 1, false, true, 0}, {{1, 34, 8, 8}, 2, 1, 0, 1, false, true, -3}};
+
+std::vector<std::pair<PoolCase, double>> cases_by_scales(const std::vector<double>& scales) {
+  std::vector<std::pair<PoolCase, double>> all;
+  for (const PoolCase& c : kCases) {
+    for (const double scale : scales) all.emplace_back(c, scale);
+  }
+  return all;
+}
 
 TEST(PoolingTest, MaxPool) {
   for (const PoolCase& c : kCases) {
@@ -97,14 +107,15 @@ TEST(PoolingTest, MaxPool) {
 }
 
 TEST(PoolingTest, AvgPool) {
-  for (const PoolCase& c : kCases) {
+  // The same scale on both sides is where sums tie: half to even.
+  for (const auto& [c, scale_out] : cases_by_scales({kOut, kIn, 1.0})) {
     if (c.dilation != 1) continue;
     for (DType type : {DType::kU8, DType::kI8, DType::kI16}) {
       const HostTensor x = random_integers(type, c.dims, 1);
       Attrs attrs = attrs_of(c);
       attrs["count_include_pad"] = c.include_pad;
       attrs["scale_in"] = kIn;
-      attrs["scale_out"] = kOut;
+      attrs["scale_out"] = scale_out;
       if (c.divisor != 0) attrs["divisor_override"] = c.divisor;
       ProgramBuilder b;
       const ValueId in = b.input("x", type);
@@ -115,8 +126,8 @@ TEST(PoolingTest, AvgPool) {
         for (int64_t tap : taps) sum += integer_at(x, tap);
         int64_t divisor = c.include_pad ? padded : static_cast<int64_t>(taps.size());
         if (c.divisor != 0) divisor = c.divisor;
-        ASSERT_EQ(integer_at(outputs[0], i), average(sum, divisor, type))
-            << x.describe() << " " << i;
+        ASSERT_EQ(integer_at(outputs[0], i), average(sum, divisor, type, scale_out))
+            << x.describe() << " " << i << " scale " << scale_out;
       });
     }
   }
