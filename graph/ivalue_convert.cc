@@ -144,6 +144,35 @@ c10::IValue make_list(const std::vector<c10::IValue>& items, const c10::TypePtr&
   return list;
 }
 
+c10::IValue as_static_type(const c10::IValue& value, const c10::TypePtr& wanted) {
+  if (value.isNone() || value.type()->isSubtypeOf(*wanted)) return value;
+  const c10::TypePtr type = without_optional(wanted);
+  if (value.isList() && type->kind() == c10::TypeKind::ListType) {
+    const c10::TypePtr element = list_element(type);
+    c10::impl::GenericList list(element);
+    for (const c10::IValue& item : value.toListRef()) list.push_back(as_static_type(item, element));
+    return list;
+  }
+  if (value.isGenericDict() && type->kind() == c10::TypeKind::DictType) {
+    const auto& dict_type = type->expectRef<c10::DictType>();
+    c10::impl::GenericDict dict(dict_type.getKeyType(), dict_type.getValueType());
+    for (const auto& entry : value.toGenericDict()) {
+      dict.insert(entry.key(), as_static_type(entry.value(), dict_type.getValueType()));
+    }
+    return dict;
+  }
+  if (value.isTuple() && type->kind() == c10::TypeKind::TupleType) {
+    const auto& elements = value.toTupleRef().elements();
+    const auto types = type->containedTypes();
+    if (elements.size() != types.size()) return value;
+    std::vector<c10::IValue> items;
+    for (size_t i = 0; i < types.size(); ++i)
+      items.push_back(as_static_type(elements[i], types[i]));
+    return c10::ivalue::Tuple::create(std::move(items));
+  }
+  return value;
+}
+
 std::optional<Argument> to_argument(const c10::IValue& value) {
   if (value.isNone()) return Argument();
   if (value.isBool()) return Argument(value.toBool());

@@ -18,6 +18,10 @@ c10::IValue to_ivalue_as(const Argument& argument, const c10::TypePtr& type);
 // A list or tuple of evaluated items as an IValue list of `element` type (null: from the items).
 c10::IValue make_list(const std::vector<c10::IValue>& items, const c10::TypePtr& element);
 
+// Lists, dicts and tuples rebuilt where TorchScript's static type (List[Tensor], not List[int] for
+// an empty one) differs from what was guessed from their items; all else as it is.
+c10::IValue as_static_type(const c10::IValue& value, const c10::TypePtr& wanted);
+
 // The constant as an argument; nullopt for tensors, modules and other objects.
 std::optional<Argument> to_argument(const c10::IValue& value);
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "fxq/base/check.h"
+#include "fxq/graph/ivalue_convert.h"
 
 namespace fxq {
 namespace {
@@ -81,7 +82,12 @@ void OpaqueModule::register_tensors() {
 }
 
 c10::IValue OpaqueModule::call(const std::string& method, std::vector<c10::IValue> inputs) {
-  return state_->module.get_method(method)(std::move(inputs));
+  const torch::jit::Method function = state_->module.get_method(method);
+  const auto& formals = function.function().getSchema().arguments();  // the first is self
+  for (size_t i = 0; i < inputs.size() && i + 1 < formals.size(); ++i) {
+    inputs[i] = as_static_type(inputs[i], formals[i + 1].type());
+  }
+  return function(std::move(inputs));
 }
 
 NamedTensors OpaqueModule::tensors() const {

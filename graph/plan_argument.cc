@@ -25,7 +25,9 @@ std::vector<c10::IValue> evaluate_all(const std::vector<PlanArgument>& arguments
 }
 
 c10::IValue make_dict(const std::vector<c10::IValue>& flat) {
-  c10::impl::GenericDict dict(flat[0].type(), flat[1].type());
+  const c10::TypePtr key = flat.empty() ? c10::TypePtr(c10::StringType::get()) : flat[0].type();
+  const bool tensors = flat.empty() || flat[1].isTensor();
+  c10::impl::GenericDict dict(key, tensors ? c10::TypePtr(c10::TensorType::get()) : flat[1].type());
   for (size_t i = 0; i + 1 < flat.size(); i += 2) dict.insert(flat[i], flat[i + 1]);
   return dict;
 }

@@ -20,6 +20,12 @@ std::optional<size_t> written_argument(const c10::FunctionSchema& schema) {
   return std::nullopt;
 }
 
+bool returns_written(const c10::FunctionSchema& schema) {
+  if (schema.returns().empty()) return false;
+  const c10::AliasInfo* result = schema.returns()[0].alias_info();
+  return result && result->isWrite();
+}
+
 const c10::FunctionSchema* functional_form(const c10::FunctionSchema& schema) {
   std::string name = schema.name();
   if (name.back() != '_' || name.size() < 2 || name[name.size() - 2] == '_') return nullptr;

@@ -19,6 +19,9 @@ namespace fxq {
 // The one argument that the op mutates; the first if there are several.
 std::optional<size_t> written_argument(const c10::FunctionSchema& schema);
 
+// True if the first result is that argument itself: append does, pop does not.
+bool returns_written(const c10::FunctionSchema& schema);
+
 // "add_.Tensor" -> "add.Tensor"; null if there is no such op with the same arguments.
 const c10::FunctionSchema* functional_form(const c10::FunctionSchema& schema);
 

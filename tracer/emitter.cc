@@ -4,6 +4,7 @@
 #include <ATen/core/function_schema.h>
 #include <fmt/format.h>
 
+#include "absl/strings/ascii.h"
 #include "fxq/graph/interpreter.h"
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/naming.h"
@@ -113,6 +114,34 @@ void Emitter::rebind(const ValuePtr& value, const ValuePtr& result) {
   value->storage->values.push_back(value);
 }
 
+void Emitter::become(const ValuePtr& value, const ValuePtr& result) {
+  value->kind = Value::Kind::kNode;
+  value->items.clear();
+  value->keys.clear();
+  value->from_data |= result->from_data;
+  rebind(value, result);
+}
+
+// A container whose structure only running knows from here on: [a, b] -> %copy = aten::copy.t([%a,
+// %b]).
+void Emitter::make_unknown(const ValuePtr& container) {
+  const bool list = container->is(Value::Kind::kList);
+  if (!list && !container->is(Value::Kind::kDict)) return;
+  std::string target = "aten::copy.t";
+  if (!list) {
+    const std::string key = container->type->containedTypes().at(0)->str();
+    target = "aten::copy.Dict_" + (key == "Tensor" ? key : absl::AsciiStrToLower(key));
+  }
+  const Callee callee = find_callee(target);
+  TORCH_CHECK(callee.schema, "this LibTorch has no ", target);
+  TORCH_CHECK(!container->items.empty(),
+              "an empty list or dict is changed at a place that only "
+              "running knows; put the code into a function and wrap it");
+  const ValuePtr node = emit(Call{callee.schema, {container}}, {container->type}).at(0);
+  node->from_data = true;
+  become(container, node);
+}
+
 std::vector<ValuePtr> Emitter::call(const c10::FunctionSchema& schema, std::vector<ValuePtr> args,
                                     const std::vector<c10::TypePtr>& types) {
   const auto written = written_argument(schema);
@@ -132,16 +161,19 @@ std::vector<ValuePtr> Emitter::call_in_place(const c10::FunctionSchema& schema,
                                              const std::vector<ValuePtr>& args, size_t written,
                                              const std::vector<c10::TypePtr>& types) {
   const ValuePtr& target = args[written];
+  make_unknown(target);
   argument(target);  // constants and numbers become nodes
   const c10::FunctionSchema* functional = functional_form(schema);
   if (functional && can_rebind(*target)) {
     rebind(target, emit(Call{functional, args}, types)[0]);
     return {target};
   }
-  const ValuePtr result = emit(Call{&schema, args}, types)[0];
-  // The call returns the tensor itself: later code reads it through the effect, in order.
-  target->node = result->node;
-  return {target};
+  std::vector<ValuePtr> results = emit(Call{&schema, args}, types);
+  if (!returns_written(schema)) return results;
+  // The call returns the value itself: later code reads it through the effect, in order.
+  target->node = results[0]->node;
+  results[0] = target;
+  return results;
 }
 
 std::vector<ValuePtr> Emitter::emit(Call call, const std::vector<c10::TypePtr>& types) {

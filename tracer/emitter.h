@@ -50,6 +50,8 @@ class Emitter {
   // Rebinds the cell to a new node; false where that is not exact (views, inputs, module tensors).
   bool can_rebind(const Value& value) const;
   void rebind(const ValuePtr& value, const ValuePtr& result);
+  // All holders of the value see the node's from here on, whatever it was before.
+  void become(const ValuePtr& value, const ValuePtr& result);
 
   at::Tensor known_tensor(const ValuePtr& value) const;
 
@@ -61,6 +63,7 @@ class Emitter {
   std::vector<ValuePtr> emit(Call call, const std::vector<c10::TypePtr>& types);
   Node* make_node(const Call& call);
   void bind_constant(const ValuePtr& value);
+  void make_unknown(const ValuePtr& container);
   void add_alias(const c10::FunctionSchema& schema, const std::vector<ValuePtr>& args,
                  const std::vector<ValuePtr>& results);
 

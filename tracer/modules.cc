@@ -22,6 +22,30 @@ std::string memory_of(const at::Tensor& tensor) {
                      fmt::join(tensor.sizes(), ","), fmt::join(tensor.strides(), ","));
 }
 
+// True if the flag only guards what has no part in the result:
+//   if not self.warned: warn(...); self.warned = True
+bool only_guards_warnings(const torch::jit::Value* flag, const std::string& name) {
+  for (const torch::jit::Use& use : flag->uses()) {
+    const torch::jit::Node* user = use.user;
+    if (user->kind() == torch::jit::aten::__not__) {
+      if (!only_guards_warnings(user->output(), name)) return false;
+      continue;
+    }
+    if (user->kind() != torch::jit::prim::If || !user->outputs().empty()) return false;
+    for (const torch::jit::Block* block : user->blocks()) {
+      for (const torch::jit::Node* node : block->nodes()) {
+        const bool sets_flag =
+            node->kind() == torch::jit::prim::SetAttr && node->s(torch::jit::attr::name) == name;
+        const bool harmless = node->kind() == torch::jit::prim::Constant ||
+                              node->kind() == torch::jit::aten::warn ||
+                              node->kind() == torch::jit::prim::Print;
+        if (!sets_flag && !harmless) return false;
+      }
+    }
+  }
+  return true;
+}
+
 bool is_library(const std::string& name) { return name.rfind("torch.", 0) == 0; }
 
 }  // namespace
@@ -86,6 +110,7 @@ ValuePtr ScriptReader::attribute_value(const c10::IValue& value, const c10::Type
     return object;
   }
   ValuePtr known = from_ivalue(value, type);
+  known->is_state = value.isList() || value.isGenericDict();
   if (value.isList()) {
     for (size_t i = 0; i < known->items.size(); ++i) {
       const c10::IValue& item = value.toListRef()[i];
@@ -123,10 +148,15 @@ void ScriptReader::get_attribute(const JitNode* node) {
     return problem(node,
                    fmt::format("attribute {} of an object that is not known while tracing", name));
   }
+  if (object->is(Value::Kind::kModule) && !only_guards_warnings(node->output(), name)) {
+    read_attributes_.insert({identity(object), name});
+  }
   bind(node->output(), attribute(object, name));
 }
 
-// A buffer that gets a new value is written in place, in order; later reads see it.
+// A buffer that gets a new value is written in place, in order; later reads see it. What is no
+// tensor may hold results of this call for its later code; what a call reads before it sets it
+// would be state between calls.
 void ScriptReader::set_attribute(const JitNode* node) {
   const ValuePtr object = get(node->inputs()[0]);
   const ValuePtr value = get(node->inputs()[1]);
@@ -138,8 +168,12 @@ void ScriptReader::set_attribute(const JitNode* node) {
   const ValuePtr buffer = attribute(object, name);
   if (!buffer->is(Value::Kind::kNode) || !buffer->type ||
       buffer->type->kind() != c10::TypeKind::TensorType) {
-    return problem(node, fmt::format("forward changes the attribute {}, which is no tensor; keep "
-                                     "state in a buffer",
+    if (!read_attributes_.count({identity(object), name})) {
+      attributes_[{identity(object), name}] = value;
+      return;
+    }
+    return problem(node, fmt::format("forward reads the attribute {}, which is no tensor, and then "
+                                     "changes it for the next call; keep state in a buffer",
                                      name));
   }
   emitter_.call("aten::copy_", {buffer, value, make_constant(false)});

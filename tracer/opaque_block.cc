@@ -1,19 +1,26 @@
 // if bool(x.mean() > 0): y = self.f(x) else: y = x    ->    %opaque_if = @opaque_if(%x, %f_weight,
 // ...) The code goes into a TorchScript graph of its own: what it reads from outside becomes its
 // inputs, the tensors of modules too, so that they stay visible and trainable in the GraphModule.
-#include <ATen/core/function_schema.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/inliner.h>
 
 #include "fxq/graph/opaque_module.h"
-#include "fxq/tracer/aliases.h"
+#include "fxq/tracer/block_writes.h"
 #include "fxq/tracer/script_reader.h"
 
 namespace fxq {
 
 namespace jit = torch::jit;
 namespace prim = torch::jit::prim;
+
+namespace {
+
+bool is_object(const Value& value) {
+  return value.is(Value::Kind::kModule) || value.is(Value::Kind::kObject);
+}
+
+}  // namespace
 
 // Moves one If or Loop, or a whole function, into a graph without modules.
 class BlockBuilder {
@@ -61,25 +68,33 @@ class BlockBuilder {
     graph_->registerOutput(graph_->insertNode(graph_->createTuple(copy->outputs()))->output());
   }
 
-  // Reads module attributes now; false if the code keeps hold of a module.
-  bool lift_modules(std::string* why) {
+  // Reads attributes of modules and objects now; false if the code keeps hold of one.
+  bool lift_objects(std::string* why) {
     jit::Inline(*graph_);
     for (size_t i = 0; i < args_.size(); ++i) {
-      if (args_[i]->is(Value::Kind::kModule)) modules_[graph_->inputs()[i]] = args_[i];
+      if (is_object(*args_[i])) objects_[graph_->inputs()[i]] = args_[i];
     }
     lift(graph_->block());
     for (auto it = reads_.rbegin(); it != reads_.rend(); ++it) (*it)->destroy();
+    const BlockWrites writes = container_writes(*graph_);
+    *why = writes.refusal;
+    if (!why->empty()) return false;
+    return_written(writes);
     jit::EliminateDeadCode(graph_);
     drop_unused_inputs();
     for (size_t i = 0; i < args_.size(); ++i) {
-      if (!args_[i]->is(Value::Kind::kModule) && !args_[i]->is(Value::Kind::kObject)) continue;
+      if (!is_object(*args_[i])) continue;
       *why =
           fmt::format("it uses an object ({}) other than by reading attributes and calling methods",
                       args_[i]->path);
       return false;
     }
-    return !changes_container(graph_->block(), why);
+    return true;
   }
+
+  // Containers from outside that the code changes. If there are any, the graph returns
+  // (result, container, ...).
+  const std::vector<ValuePtr>& written() const { return written_; }
 
   const std::shared_ptr<jit::Graph>& graph() const { return graph_; }
   const std::vector<ValuePtr>& args() const { return args_; }
@@ -105,17 +120,28 @@ class BlockBuilder {
     for (jit::Node* node : block->nodes()) {
       for (jit::Block* inner : node->blocks()) lift(inner);
       if (node->kind() != prim::GetAttr) continue;
-      const auto module = modules_.find(node->input());
-      if (module == modules_.end()) continue;
-      const ValuePtr value = reader_.attribute(module->second, node->s(jit::attr::name));
+      const auto object = objects_.find(node->input());
+      if (object == objects_.end()) continue;
+      const ValuePtr value = reader_.attribute(object->second, node->s(jit::attr::name));
       reads_.push_back(node);
-      if (value->is(Value::Kind::kModule)) {
-        modules_[node->output()] = value;
+      if (is_object(*value)) {
+        objects_[node->output()] = value;
         continue;
       }
       jit::WithInsertPoint at_start(*graph_->block()->nodes().begin());
       node->output()->replaceAllUsesWith(input(value, node->output()->type()));
     }
+  }
+
+  void return_written(const BlockWrites& writes) {
+    if (writes.inputs.empty()) return;
+    std::vector<jit::Value*> all = {graph_->outputs()[0]};
+    for (const size_t index : writes.inputs) {
+      all.push_back(graph_->inputs()[index]);
+      written_.push_back(args_[index]);
+    }
+    graph_->eraseOutput(0);
+    graph_->registerOutput(graph_->insertNode(graph_->createTuple(all))->output());
   }
 
   void drop_unused_inputs() {
@@ -126,31 +152,13 @@ class BlockBuilder {
     }
   }
 
-  // A list from outside that the code changes would not change outside.
-  bool changes_container(jit::Block* block, std::string* why) const {
-    for (jit::Node* node : block->nodes()) {
-      for (jit::Block* inner : node->blocks()) {
-        if (changes_container(inner, why)) return true;
-      }
-      const c10::FunctionSchema* schema = node->maybeSchema();
-      const auto written = schema ? written_argument(*schema) : std::nullopt;
-      if (!written) continue;
-      const jit::Value* target = node->inputs()[*written];
-      const bool container = target->type()->kind() == c10::TypeKind::ListType ||
-                             target->type()->kind() == c10::TypeKind::DictType;
-      if (!container || target->node()->kind() != prim::Param) continue;
-      *why = "it changes a list or dict that was made outside of it";
-      return true;
-    }
-    return false;
-  }
-
   ScriptReader& reader_;
   std::shared_ptr<jit::Graph> graph_;
   std::vector<ValuePtr> args_;
   std::unordered_map<const Value*, jit::Value*> inputs_;
-  std::unordered_map<const jit::Value*, ValuePtr> modules_;
+  std::unordered_map<const jit::Value*, ValuePtr> objects_;
   std::vector<jit::Node*> reads_;
+  std::vector<ValuePtr> written_;
 };
 
 void ScriptReader::run_opaque(const JitNode* node, const std::vector<ValuePtr>& loop_state,
@@ -179,7 +187,7 @@ ValuePtr ScriptReader::call_opaque_graph(std::shared_ptr<torch::jit::Graph> grap
 ValuePtr ScriptReader::finish_opaque(BlockBuilder& builder, const std::string& name,
                                      const JitNode* node) {
   std::string why;
-  if (!builder.lift_modules(&why)) {
+  if (!builder.lift_objects(&why)) {
     problem(node,
             fmt::format("this part depends on data or sizes and can't be kept as TorchScript: "
                         "{}; if on sizes, example inputs decide it",
@@ -194,7 +202,16 @@ ValuePtr ScriptReader::finish_opaque(BlockBuilder& builder, const std::string& n
   const c10::TypePtr type = builder.graph()->outputs()[0]->type();
   ValuePtr result = emitter_.call_module(path, builder.args(), type);
   result->from_data = true;
-  return result;
+  if (builder.written().empty()) return result;
+  for (const ValuePtr& container : builder.written()) {
+    if (container->is_state) problem(node, kChangesState);
+  }
+  for (size_t i = 0; i < builder.written().size(); ++i) {
+    const ValuePtr& container = builder.written()[i];
+    const auto index = static_cast<int64_t>(i) + 1;
+    emitter_.become(container, emitter_.getitem(result, index, type->containedTypes()[i + 1]));
+  }
+  return emitter_.getitem(result, 0, type->containedTypes()[0]);
 }
 
 }  // namespace fxq

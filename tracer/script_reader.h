@@ -23,6 +23,8 @@ namespace fxq {
 class BlockBuilder;
 class ExampleRunner;
 
+extern const char* const kChangesState;  // a problem's text
+
 struct ReaderOptions {
   std::vector<std::string> leaves;
   const WrapRegistry* wraps = nullptr;
@@ -143,7 +145,8 @@ class ScriptReader {
   std::unordered_map<const void*, std::string> module_paths_;  // by module object
   std::unordered_map<const void*, ValuePtr> modules_;
   std::map<std::pair<const void*, std::string>, ValuePtr> attributes_;
-  std::unordered_map<std::string, std::string> tensor_paths_;  // by memory
+  std::set<std::pair<const void*, std::string>> read_attributes_;  // of modules
+  std::unordered_map<std::string, std::string> tensor_paths_;      // by memory
   std::vector<std::string> problems_;
   std::vector<std::string> guards_;
   std::set<std::string> guarded_;

@@ -50,6 +50,7 @@ struct Value {
   std::string reason;
   std::shared_ptr<Storage> storage;
   bool is_mode = false;    // a module's `training` flag
+  bool is_state = false;   // a list or dict that is a module's attribute
   bool from_data = false;  // a number that was read from a tensor's elements
 
   bool is(Kind wanted) const { return kind == wanted; }

@@ -159,8 +159,9 @@ def forward(self, x):
 TEST(Errors, AllPlacesAtOnceWithAdvice) {
   auto module = script_module(R"(
 def forward(self, x):
+    was = self.training
     self.training = True
-    assert self.training, "never works"
+    assert was, "never works"
     return x
 )");
   auto gm = trace(module);

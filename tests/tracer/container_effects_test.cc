@@ -1,0 +1,174 @@
+// Lists, dicts, objects and attributes that code changes where only the run knows how: the change
+// is seen by all that follows.
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include "script_source.h"
+
+namespace fxq {
+namespace {
+
+using ::testing::HasSubstr;
+
+void expect_equal_on_both_signs(const torch::jit::Module& module) {
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  expect_equal_results(module, *gm, {at::ones({2, 3})});
+  expect_equal_results(module, *gm, {-at::ones({2, 3})});
+}
+
+TEST(ContainerEffects, ListAppendedToInABranch) {
+  expect_equal_on_both_signs(script_module(R"(
+def forward(self, x):
+    ys = [x]
+    held = ys
+    if bool(x.sum() > 0):
+        ys.append(x * 2.0)
+        ys.append(x * 3.0)
+    held.append(x * 4.0)
+    return torch.cat(ys), len(ys), ys[-1]
+)"));
+}
+
+TEST(ContainerEffects, ListsOfALoopOverAList) {
+  const auto module = script_module(R"(
+def forward(self, xs: List[Tensor]):
+    sizes: List[Tuple[int, int]] = []
+    out = [x for x in xs]
+    for i in range(len(out)):
+        out[i] = out[i] * 2.0
+        sizes.append((out[i].size(0), out[i].size(1)))
+    first = sizes[0]
+    return torch.cat(out), first[0], sizes
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  const c10::List<at::Tensor> two({at::ones({2, 3}), at::ones({4, 3})});
+  expect_equal_results(module, *gm, {two});
+  const c10::List<at::Tensor> three({at::ones({1, 3}), at::ones({4, 3}), at::ones({5, 3})});
+  expect_equal_results(module, *gm, {three});
+}
+
+TEST(ContainerEffects, AnExampleListIsTakenApart) {
+  const auto module = script_module(R"(
+def forward(self, xs: List[Tensor]):
+    total = self.c.sum()
+    for x in xs:
+        total = total + x.sum()
+    return total
+)");
+  TraceOptions options;
+  const c10::List<at::Tensor> two({at::ones({2, 3}), at::ones({4, 3})});
+  options.example_inputs = {two};
+  auto gm = trace(module, options);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_TRUE(gm->module_paths().empty());
+  expect_equal_results(module, *gm, {two});
+}
+
+TEST(ContainerEffects, DictWrittenInABranch) {
+  expect_equal_on_both_signs(script_module(R"(
+def forward(self, x):
+    d = {"a": x, "b": x + 1}
+    if bool(x.sum() > 0):
+        d["b"] = x * 7.0
+        d["c"] = x
+    d["a"] = x * 3.0
+    return d["a"], d["b"], len(d)
+)"));
+}
+
+TEST(ContainerEffects, ItemSetAtAnIndexFromData) {
+  expect_equal_on_both_signs(script_module(R"(
+def forward(self, x):
+    ys = [x, x + 1, x + 2]
+    ys[int(x.sum() > 0)] = x * 5.0
+    last = ys.pop()
+    return ys[0], ys[1], last, len(ys)
+)"));
+}
+
+TEST(ContainerEffects, DictItemAtAKeyFromData) {
+  expect_equal_on_both_signs(script_module(R"(
+def forward(self, x):
+    d = {0: x, 1: x + 1}
+    d[int(x.sum() > 0)] = x * 5.0
+    return d[0], d[1]
+)"));
+}
+
+TEST(ContainerEffects, NestedListsSayWhatTheyAre) {
+  auto gm = trace(script_module(R"(
+def forward(self, x):
+    ys = [[x], [x]]
+    if bool(x.sum() > 0):
+        ys[0].append(x * 2.0)
+    return torch.cat(ys[0])
+)"));
+  ASSERT_FALSE(gm.ok());
+  EXPECT_THAT(std::string(gm.status().message()), HasSubstr("inside another"));
+}
+
+TEST(ContainerEffects, TensorsWrittenInABranchWithoutResults) {
+  expect_equal_on_both_signs(script_module(R"(
+def forward(self, x):
+    y = x * 1.0
+    z = y[0]
+    if bool(x.sum() > 0):
+        y.add_(1.0)
+    return y, z
+)"));
+}
+
+TEST(ContainerEffects, AttributesHoldResultsOfOneCall) {
+  auto module = script_module("def unused(self, x):\n    return x\n");
+  module.register_attribute("levels", c10::ListType::ofTensors(), c10::List<at::Tensor>());
+  module.register_attribute("warned", c10::BoolType::get(), false);
+  module.register_attribute("calls", c10::IntType::get(), 0);
+  module.define(R"(
+def forward(self, x):
+    self.levels = [x]
+    for i in range(2):
+        self.levels.append(self.levels[-1] * 2.0)
+    if not self.warned:
+        self.warned = True
+    return torch.cat(self.levels)
+
+def count(self, x):
+    self.calls += 1
+    return x + self.calls
+
+def grow(self, x):
+    self.levels.append(x)
+    return torch.cat(self.levels)
+
+def grow_on_data(self, x):
+    if bool(x.sum() > 0):
+        self.levels.append(x)
+    return torch.cat(self.levels)
+)");
+  expect_equal_on_both_signs(module);
+  for (const char* method : {"count", "grow", "grow_on_data"}) {
+    TraceOptions options;
+    options.method = method;
+    EXPECT_THAT(std::string(trace(module, options).status().message()),
+                HasSubstr("keep state in a buffer"))
+        << method;
+  }
+}
+
+TEST(ContainerEffects, ALoopsOwnListIsNobodyElses) {
+  expect_equal_on_both_signs(script_module(R"(
+def forward(self, x):
+    ys = [x]
+    i = 0
+    while bool(x.sum() + i < 9.0):
+        ys = ys + [x * i]
+        ys.append(x)
+        i += 1
+    return torch.cat(ys)
+)"));
+}
+
+}  // namespace
+}  // namespace fxq
