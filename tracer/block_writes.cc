@@ -5,6 +5,9 @@
 #include <ATen/core/function_schema.h>
 #include <torch/csrc/jit/ir/ir.h>
 
+#include <string>
+#include <utility>
+
 #include "fxq/tracer/aliases.h"
 
 namespace fxq {
@@ -18,50 +21,69 @@ bool is_container(const jit::Value& value) {
   return kind == c10::TypeKind::ListType || kind == c10::TypeKind::DictType;
 }
 
-// Where a container may come from: the inputs of the graph that reach it through branches and
-// loops.
+// Calls that give out what is inside their first input.
+bool takes_item(const jit::Node& node) {
+  static const auto* kinds =
+      new std::set<std::string>{"aten::__getitem__", "aten::select",     "prim::ListUnpack",
+                                "prim::TupleUnpack", "prim::TupleIndex", "aten::values",
+                                "aten::items",       "aten::get",        "aten::pop"};
+  return kinds->count(node.kind().toQualString()) != 0;
+}
+
+bool constructs(const jit::Node& node) {
+  return node.kind() == prim::ListConstruct || node.kind() == prim::TupleConstruct ||
+         node.kind() == prim::DictConstruct;
+}
+
+// Where a container may come from: the inputs of the graph that reach it through branches, loops
+// and other containers.
 class Origins {
  public:
   explicit Origins(const jit::Graph& graph) : graph_(graph) {}
 
-  void visit(const jit::Value* value) {
-    if (!seen_.insert(value).second) return;
+  // inside: it is a part of `value`.
+  void visit(const jit::Value* value, bool inside = false) {
+    if (!seen_.insert({value, inside}).second) return;
     const jit::Node* node = value->node();
-    if (node->kind() == prim::Param) return visit_parameter(value);
-    if (node->kind() == prim::If || node->kind() == prim::Loop) return visit_result(value);
-    // Constructed here, or returned by a call; an item of a container may be shared with others.
-    const bool item = !node->inputs().empty() && is_container(*node->input(0)) &&
-                      (node->kind() == jit::aten::__getitem__ || node->kind() == jit::aten::select);
-    is_item |= item || node->kind() == prim::ListUnpack;
+    if (node->kind() == prim::Param) return visit_parameter(value, inside);
+    if (node->kind() == prim::If || node->kind() == prim::Loop) return visit_result(value, inside);
+    const bool same = node->kind() == prim::unchecked_cast ||
+                      node->kind() == prim::unchecked_unwrap_optional ||
+                      node->kind() == jit::aten::_unwrap_optional;
+    if (same) return visit(node->input(0), inside);
+    if (takes_item(*node)) return visit(node->input(0), true);
+    if (!inside || !constructs(*node)) return;  // made here
+    for (const jit::Value* part : node->inputs()) visit(part, true);
   }
 
   std::set<size_t> inputs;
-  bool is_item = false;
+  std::set<size_t> items;  // inputs whose items they are
 
  private:
-  void visit_parameter(const jit::Value* value) {
+  void visit_parameter(const jit::Value* value, bool inside) {
     const jit::Block* block = value->node()->owningBlock();
     const size_t index = value->offset();
     const jit::Node* owner = block->owningNode();
     if (block == graph_.block()) {
       inputs.insert(index);
+      if (inside) items.insert(index);
     } else if (owner->kind() == prim::Loop && index > 0) {
-      visit(owner->inputs()[index + 1]);
-      visit(block->outputs()[index]);
+      visit(owner->inputs()[index + 1], inside);
+      visit(block->outputs()[index], inside);
     }
   }
 
-  void visit_result(const jit::Value* value) {
+  void visit_result(const jit::Value* value, bool inside) {
     const jit::Node* node = value->node();
     const bool loop = node->kind() == prim::Loop;
     for (const jit::Block* block : node->blocks()) {
-      visit(block->outputs()[value->offset() + (loop ? 1 : 0)]);
+      visit(block->outputs()[value->offset() + (loop ? 1 : 0)], inside);
     }
-    if (loop) visit(node->inputs()[value->offset() + 2]);
+    if (loop) visit(node->inputs()[value->offset() + 2], inside);
   }
 
   const jit::Graph& graph_;
-  std::set<const jit::Value*> seen_;
+  std::set<std::pair<const jit::Value*, bool>> seen_;
 };
 
 void collect(const jit::Graph& graph, const jit::Block* block, BlockWrites& writes) {
@@ -72,7 +94,7 @@ void collect(const jit::Graph& graph, const jit::Block* block, BlockWrites& writ
     if (!written || !is_container(*node->inputs()[*written])) continue;
     Origins origins(graph);
     origins.visit(node->inputs()[*written]);
-    if (origins.is_item) writes.refusal = "it changes a list or dict that is inside another";
+    writes.items.insert(origins.items.begin(), origins.items.end());
     writes.inputs.insert(origins.inputs.begin(), origins.inputs.end());
   }
 }

@@ -176,6 +176,26 @@ ValuePtr dict_pop(const JitNode*, const Args& args) {
   return item;
 }
 
+ValuePtr dict_update(const JitNode* node, const Args& args) {
+  if (args.size() < 2 || !args[1]->is(Value::Kind::kDict)) return nullptr;
+  for (size_t i = 0; i < args[1]->keys.size(); ++i) {
+    dict_set(node, {args[0], args[1]->keys[i], args[1]->items[i]});
+  }
+  return args[0];
+}
+
+ValuePtr dict_set_default(const JitNode*, const Args& args) {
+  if (const auto found = find_key(args)) return args[0]->items[*found];
+  args[0]->keys.push_back(args[1]);
+  args[0]->items.push_back(args[2]);
+  return args[2];
+}
+
+ValuePtr dict_delete(const JitNode* node, const Args& args) {
+  dict_pop(node, {args[0], args[1]});
+  return args[0];
+}
+
 using Table = std::unordered_map<std::string, Op>;
 
 ValuePtr call(const Table& table, const JitNode* node, const Args& args) {
@@ -197,15 +217,15 @@ ValuePtr call_list_op(const JitNode* node, const Args& args) {
 }
 
 ValuePtr call_dict_op(const JitNode* node, const Args& args) {
-  static const auto* whole = new Table{{"aten::len", length},
-                                       {"aten::keys", dict_keys},
-                                       {"aten::values", dict_values},
-                                       {"aten::items", dict_items},
-                                       {"aten::clear", clear}};
+  static const auto* whole = new Table{{"aten::len", length},         {"aten::keys", dict_keys},
+                                       {"aten::values", dict_values}, {"aten::items", dict_items},
+                                       {"aten::update", dict_update}, {"aten::clear", clear}};
   static const auto* by_key = new Table{{"aten::__contains__", dict_contains},
                                         {"aten::_set_item", dict_set},
                                         {"aten::get", dict_get_or},
                                         {"aten::__getitem__", dict_get},
+                                        {"aten::setdefault", dict_set_default},
+                                        {"aten::Delete", dict_delete},
                                         {"aten::pop", dict_pop}};
   if (ValuePtr result = call(*whole, node, args)) return result;
   const bool known_key = args.size() > 1 && args[1]->is(Value::Kind::kConstant);

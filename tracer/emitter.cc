@@ -4,7 +4,6 @@
 #include <ATen/core/function_schema.h>
 #include <fmt/format.h>
 
-#include "absl/strings/ascii.h"
 #include "fxq/graph/interpreter.h"
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/naming.h"
@@ -120,26 +119,6 @@ void Emitter::become(const ValuePtr& value, const ValuePtr& result) {
   value->keys.clear();
   value->from_data |= result->from_data;
   rebind(value, result);
-}
-
-// A container whose structure only running knows from here on: [a, b] -> %copy = aten::copy.t([%a,
-// %b]).
-void Emitter::make_unknown(const ValuePtr& container) {
-  const bool list = container->is(Value::Kind::kList);
-  if (!list && !container->is(Value::Kind::kDict)) return;
-  std::string target = "aten::copy.t";
-  if (!list) {
-    const std::string key = container->type->containedTypes().at(0)->str();
-    target = "aten::copy.Dict_" + (key == "Tensor" ? key : absl::AsciiStrToLower(key));
-  }
-  const Callee callee = find_callee(target);
-  TORCH_CHECK(callee.schema, "this LibTorch has no ", target);
-  TORCH_CHECK(!container->items.empty(),
-              "an empty list or dict is changed at a place that only "
-              "running knows; put the code into a function and wrap it");
-  const ValuePtr node = emit(Call{callee.schema, {container}}, {container->type}).at(0);
-  node->from_data = true;
-  become(container, node);
 }
 
 std::vector<ValuePtr> Emitter::call(const c10::FunctionSchema& schema, std::vector<ValuePtr> args,

@@ -63,6 +63,7 @@ class Emitter {
   std::vector<ValuePtr> emit(Call call, const std::vector<c10::TypePtr>& types);
   Node* make_node(const Call& call);
   void bind_constant(const ValuePtr& value);
+  ValuePtr copy_container(const ValuePtr& container);
   void make_unknown(const ValuePtr& container);
   void add_alias(const c10::FunctionSchema& schema, const std::vector<ValuePtr>& args,
                  const std::vector<ValuePtr>& results);

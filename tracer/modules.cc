@@ -1,6 +1,7 @@
 // %conv = prim::GetAttr[name="conv"](%self)   ->  the module at path "conv"
 // %w = prim::GetAttr[name="weight"](%conv)    ->  get_attr "conv.weight", once
 // prim::CallMethod, prim::CallFunction        ->  a leaf, or the code read in place
+#include <ATen/ops/scalar_tensor.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <torch/csrc/jit/api/function_impl.h>
@@ -44,6 +45,36 @@ bool only_guards_warnings(const torch::jit::Value* flag, const std::string& name
     }
   }
   return true;
+}
+
+bool is_number(const c10::IValue& value) {
+  return value.isInt() || value.isDouble() || value.isBool();
+}
+
+struct Uses {
+  bool read = false;
+  bool set = false;
+};
+
+void note_uses(const torch::jit::Block* block, const std::string& name, Uses& uses) {
+  for (const torch::jit::Node* node : block->nodes()) {
+    for (const torch::jit::Block* inner : node->blocks()) note_uses(inner, name, uses);
+    const bool gets = node->kind() == torch::jit::prim::GetAttr;
+    if (!gets && node->kind() != torch::jit::prim::SetAttr) continue;
+    if (node->s(torch::jit::attr::name) != name) continue;
+    uses.set |= !gets;
+    uses.read |= gets && !only_guards_warnings(node->output(), name);
+  }
+}
+
+// The class's methods both read and set the attribute.
+bool is_state(const c10::ClassType& type, const std::string& name) {
+  Uses uses;
+  for (torch::jit::Function* method : type.methods()) {
+    if (method->name().rfind("__", 0) == 0) continue;  // __setstate__ and its like
+    note_uses(torch::jit::toGraphFunction(*method).graph()->block(), name, uses);
+  }
+  return uses.read && uses.set;
 }
 
 bool is_library(const std::string& name) { return name.rfind("torch.", 0) == 0; }
@@ -122,6 +153,22 @@ ValuePtr ScriptReader::attribute_value(const c10::IValue& value, const c10::Type
   return known;
 }
 
+// A number that one call leaves for the next: in a buffer, read anew by each call.
+ValuePtr ScriptReader::state_value(const ValuePtr& object, const std::string& name,
+                                   const c10::IValue& value) {
+  const at::Tensor tensor = at::scalar_tensor(value.toScalar(), value.isDouble() ? at::kDouble
+                                                                : value.isBool() ? at::kBool
+                                                                                 : at::kLong);
+  const ValuePtr buffer = emitter_.attribute(joined(object->path, name), tensor);
+  state_buffers_[{identity(object), name}] = buffer;
+  const char* read = value.isDouble() ? "aten::Float.Tensor"
+                     : value.isBool() ? "aten::Bool.Tensor"
+                                      : "aten::Int.Tensor";
+  ValuePtr number = emitter_.call(read, {buffer});
+  number->from_data = true;
+  return number;
+}
+
 ValuePtr ScriptReader::attribute(const ValuePtr& object, const std::string& name) {
   if (object->is(Value::Kind::kObject)) {
     const auto field = object->fields.find(name);
@@ -135,6 +182,8 @@ ValuePtr ScriptReader::attribute(const ValuePtr& object, const std::string& name
   if (name == "training" && value.isBool()) {
     known = make_constant(options_.training, c10::BoolType::get());
     known->is_mode = true;
+  } else if (is_number(value) && is_state(*module.type(), name)) {
+    known = state_value(object, name, value);
   } else {
     known = attribute_value(value, module.type()->getAttribute(name), joined(object->path, name));
   }
@@ -154,9 +203,9 @@ void ScriptReader::get_attribute(const JitNode* node) {
   bind(node->output(), attribute(object, name));
 }
 
-// A buffer that gets a new value is written in place, in order; later reads see it. What is no
-// tensor may hold results of this call for its later code; what a call reads before it sets it
-// would be state between calls.
+// What forward stores in an attribute. A buffer is written in place, in order; later reads see it.
+// A number that it also reads is kept in a buffer of its own. Lists of results and caches hold for
+// the rest of the call.
 void ScriptReader::set_attribute(const JitNode* node) {
   const ValuePtr object = get(node->inputs()[0]);
   const ValuePtr value = get(node->inputs()[1]);
@@ -165,18 +214,25 @@ void ScriptReader::set_attribute(const JitNode* node) {
     object->fields[name] = value;
     return;
   }
-  const ValuePtr buffer = attribute(object, name);
-  if (!buffer->is(Value::Kind::kNode) || !buffer->type ||
-      buffer->type->kind() != c10::TypeKind::TensorType) {
-    if (!read_attributes_.count({identity(object), name})) {
-      attributes_[{identity(object), name}] = value;
+  const std::pair<const void*, std::string> key{identity(object), name};
+  const c10::TypePtr type = object->constant.toModule().type()->getAttribute(name);
+  if (type->kind() == c10::TypeKind::TensorType) {
+    const ValuePtr buffer = attribute(object, name);
+    if (buffer->is(Value::Kind::kNode)) {
+      emitter_.call("aten::copy_", {buffer, value, make_constant(false)});
       return;
     }
-    return problem(node, fmt::format("forward reads the attribute {}, which is no tensor, and then "
-                                     "changes it for the next call; keep state in a buffer",
-                                     name));
   }
-  emitter_.call("aten::copy_", {buffer, value, make_constant(false)});
+  const auto state = state_buffers_.find(key);
+  if (state != state_buffers_.end()) {
+    emitter_.call("aten::fill_.Scalar", {state->second, value});
+  } else if (read_attributes_.count(key)) {
+    guard(
+        fmt::format("{} is at the start of each call as it was saved; what the call stores in it "
+                    "is not kept",
+                    joined(object->path, name)));
+  }
+  attributes_[key] = value;
 }
 
 void ScriptReader::call_method(const JitNode* node) {

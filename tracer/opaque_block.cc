@@ -77,8 +77,11 @@ class BlockBuilder {
     lift(graph_->block());
     for (auto it = reads_.rbegin(); it != reads_.rend(); ++it) (*it)->destroy();
     const BlockWrites writes = container_writes(*graph_);
-    *why = writes.refusal;
-    if (!why->empty()) return false;
+    for (const size_t index : writes.items) {
+      if (!has_held_parts(args_[index])) continue;
+      *why = "it changes a list or dict that is inside another and that other code still holds";
+      return false;
+    }
     return_written(writes);
     jit::EliminateDeadCode(graph_);
     drop_unused_inputs();
@@ -142,6 +145,17 @@ class BlockBuilder {
     }
     graph_->eraseOutput(0);
     graph_->registerOutput(graph_->insertNode(graph_->createTuple(all))->output());
+  }
+
+  // Lists and dicts inside a known container that code to come reads on their own.
+  bool has_held_parts(const ValuePtr& container) const {
+    bool held = false;
+    for_each_part(container, [&](const ValuePtr& part) {
+      const bool inner =
+          part != container && (part->is(Value::Kind::kList) || part->is(Value::Kind::kDict));
+      held |= inner && reader_.used_later(*part, container.get());
+    });
+    return held;
   }
 
   void drop_unused_inputs() {

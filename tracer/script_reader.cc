@@ -163,11 +163,16 @@ void ScriptReader::dispatch(const JitNode* node) {
 
 // A value is alive if code after the current node of some open function reads it, directly or
 // through a container.
-bool ScriptReader::used_later(const Value& value) const {
-  const auto holds = [&](const ValuePtr& holder) {
-    bool found = false;
-    for_each_part(holder, [&](const ValuePtr& part) { found |= part.get() == &value; });
-    return found;
+bool ScriptReader::used_later(const Value& value, const Value* not_through) const {
+  const std::function<bool(const ValuePtr&)> holds = [&](const ValuePtr& holder) {
+    if (!holder || holder.get() == not_through) return false;
+    if (holder.get() == &value) return true;
+    const auto any = [&](const std::vector<ValuePtr>& parts) {
+      return std::any_of(parts.begin(), parts.end(), holds);
+    };
+    return any(holder->items) || any(holder->keys) ||
+           std::any_of(holder->fields.begin(), holder->fields.end(),
+                       [&](const auto& field) { return holds(field.second); });
   };
   const auto reads_later = [](const JitValue* read, const JitNode* now) {
     for (const torch::jit::Use& use : read->uses()) {

@@ -79,7 +79,7 @@ class ScriptReader {
   void poison_outputs(const JitNode* node);
   std::string source_of(const JitNode* node) const;
   std::string line_of(const JitNode* node) const;
-  bool used_later(const Value& value) const;
+  bool used_later(const Value& value, const Value* not_through = nullptr) const;
 
   // -- operators (operators.cc)
   void call_operator(const JitNode* node);
@@ -104,6 +104,7 @@ class ScriptReader {
   void get_attribute(const JitNode* node);
   void set_attribute(const JitNode* node);
   ValuePtr attribute(const ValuePtr& object, const std::string& name);
+  ValuePtr state_value(const ValuePtr& object, const std::string& name, const c10::IValue& value);
   ValuePtr attribute_value(const c10::IValue& value, const c10::TypePtr& type,
                            const std::string& path);
   void call_method(const JitNode* node);
@@ -146,7 +147,8 @@ class ScriptReader {
   std::unordered_map<const void*, ValuePtr> modules_;
   std::map<std::pair<const void*, std::string>, ValuePtr> attributes_;
   std::set<std::pair<const void*, std::string>> read_attributes_;  // of modules
-  std::unordered_map<std::string, std::string> tensor_paths_;      // by memory
+  std::map<std::pair<const void*, std::string>, ValuePtr> state_buffers_;
+  std::unordered_map<std::string, std::string> tensor_paths_;  // by memory
   std::vector<std::string> problems_;
   std::vector<std::string> guards_;
   std::set<std::string> guarded_;

@@ -88,6 +88,23 @@ def forward(self, x):
 )"));
 }
 
+TEST(ContainerEffects, EmptyContainersKeepTheirTypes) {
+  expect_equal_on_both_signs(script_module(R"(
+def forward(self, x):
+    ys: List[Tensor] = []
+    ys.insert(int(x.sum() > 0), x)
+    d: Dict[str, Tensor] = {}
+    e: Dict[str, Tensor] = {}
+    if bool(x.sum() > 0):
+        e["a"] = x
+    d.update(e)
+    d.update({"b": x * 2.0})
+    del d["b"]
+    d["c"] = x
+    return ys[0], len(ys), len(d), d["c"]
+)"));
+}
+
 TEST(ContainerEffects, DictItemAtAKeyFromData) {
   expect_equal_on_both_signs(script_module(R"(
 def forward(self, x):
@@ -97,16 +114,31 @@ def forward(self, x):
 )"));
 }
 
-TEST(ContainerEffects, NestedListsSayWhatTheyAre) {
-  auto gm = trace(script_module(R"(
+TEST(ContainerEffects, ListsInsideOthers) {
+  expect_equal_on_both_signs(script_module(R"(
 def forward(self, x):
-    ys = [[x], [x]]
+    ys = [[x], [x + 1]]
+    ds = [{"a": x}]
     if bool(x.sum() > 0):
         ys[0].append(x * 2.0)
-    return torch.cat(ys[0])
+        for d in ds:
+            d["b"] = x
+    ds[0]["a"] = x * 3.0
+    return torch.cat(ys[0]), ds[0]["a"], len(ds[0])
+)"));
+}
+
+TEST(ContainerEffects, AListInsideAnotherThatIsHeldElsewhereIsRefused) {
+  auto gm = trace(script_module(R"(
+def forward(self, x):
+    inner = [x]
+    ys = [inner, [x]]
+    if bool(x.sum() > 0):
+        ys[0].append(x * 2.0)
+    return torch.cat(inner)
 )"));
   ASSERT_FALSE(gm.ok());
-  EXPECT_THAT(std::string(gm.status().message()), HasSubstr("inside another"));
+  EXPECT_THAT(std::string(gm.status().message()), HasSubstr("still holds"));
 }
 
 TEST(ContainerEffects, TensorsWrittenInABranchWithoutResults) {
@@ -134,10 +166,6 @@ def forward(self, x):
         self.warned = True
     return torch.cat(self.levels)
 
-def count(self, x):
-    self.calls += 1
-    return x + self.calls
-
 def grow(self, x):
     self.levels.append(x)
     return torch.cat(self.levels)
@@ -148,13 +176,58 @@ def grow_on_data(self, x):
     return torch.cat(self.levels)
 )");
   expect_equal_on_both_signs(module);
-  for (const char* method : {"count", "grow", "grow_on_data"}) {
+  for (const char* method : {"grow", "grow_on_data"}) {
     TraceOptions options;
     options.method = method;
     EXPECT_THAT(std::string(trace(module, options).status().message()),
                 HasSubstr("keep state in a buffer"))
         << method;
   }
+}
+
+TEST(ContainerEffects, NumbersAreKeptBetweenCalls) {
+  auto module = script_module("def unused(self, x):\n    return x\n");
+  module.register_attribute("calls", c10::IntType::get(), 5);
+  module.register_attribute("decay", c10::FloatType::get(), 1.0);
+  module.register_attribute("first", c10::BoolType::get(), true);
+  module.define(R"(
+def forward(self, x):
+    self.calls += 1
+    self.decay = self.decay * 0.5
+    y = x * self.decay + self.calls
+    if self.first:
+        y = y * 100.0
+    self.first = False
+    return y + self.calls
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  torch::jit::Module original = module.deepcopy();
+  for (int call = 0; call < 3; ++call) {
+    const at::Tensor x = at::ones({2}) * call;
+    auto result = gm->forward({x});
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_TRUE(at::equal(result->toTensor(), original.forward({x}).toTensor())) << call;
+  }
+  EXPECT_EQ(module.attr("calls").toInt(), 5);
+}
+
+TEST(ContainerEffects, CachesAreFilledByEachCall) {
+  auto module = script_module("def unused(self, x):\n    return x\n");
+  module.register_attribute("scales", c10::OptionalType::create(c10::ListType::ofFloats()),
+                            c10::IValue());
+  module.define(R"(
+def forward(self, x):
+    if self.scales is None:
+        self.scales = [float(x.size(0)), 2.0]
+    scales = self.scales
+    assert scales is not None
+    return x * scales[0] + scales[1]
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_THAT(gm->guards, ::testing::Contains(HasSubstr("scales is at the start")));
+  expect_equal_results(module, *gm, {at::ones({2, 3})});
 }
 
 TEST(ContainerEffects, ALoopsOwnListIsNobodyElses) {
