@@ -50,11 +50,12 @@ absl::StatusOr<std::vector<c10::IValue>> example(const ExportArguments& argument
 }
 
 absl::StatusOr<ExportSummary> export_float(const ExportArguments& arguments) {
-  FXQ_ASSIGN_OR_RETURN(const GraphModule untyped, load_float_graph({arguments.model, {}}));
   if (arguments.shapes.empty() && !arguments.fixed_batch) {  // the export finds types that run
+    FXQ_ASSIGN_OR_RETURN(const GraphModule untyped, load_float_graph({arguments.model, {}}));
     return export_to_onnx(untyped, {}, arguments.output, export_options(arguments));
   }
-  FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> args, example(arguments, untyped));
+  FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> args,
+                       example_of_shapes(arguments.model, arguments.shapes));
   FXQ_ASSIGN_OR_RETURN(const GraphModule gm, load_float_graph({arguments.model, {}}, args));
   ExportOptions options = export_options(arguments);
   if (!arguments.fixed_batch) options.dynamic_axes = dynamic_batch_axes(gm, args);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "fxq/base/status.h"
+#include "fxq/cli/feed.h"
 #include "fxq/tracer/shape_prop.h"
 #include "fxq/tracer/trace.h"
 
@@ -39,6 +40,14 @@ std::vector<std::string> script_input_names(const torch::jit::Module& module,
   }
   names.resize(wanted);
   return names;
+}
+
+absl::StatusOr<std::vector<c10::IValue>> example_of_shapes(const std::string& path,
+                                                           const std::vector<std::string>& shapes) {
+  FXQ_ASSIGN_OR_RETURN(const torch::jit::Module module, load_script_module(path));
+  FXQ_ASSIGN_OR_RETURN(const std::vector<NamedTensor> inputs,
+                       random_inputs(shapes, input_specs(script_input_names(module, shapes))));
+  return to_values(inputs);
 }
 
 absl::StatusOr<GraphModule> load_float_graph(const FloatModelRequest& request) {

@@ -20,6 +20,11 @@ namespace fxq {
 std::vector<std::string> script_input_names(const torch::jit::Module& module,
                                             const std::vector<std::string>& named = {});
 
+// Random inputs of the shapes that the user gives, by the names of forward's arguments: what a
+// capture that depends on shapes needs before there is a graph.
+absl::StatusOr<std::vector<c10::IValue>> example_of_shapes(const std::string& path,
+                                                           const std::vector<std::string>& shapes);
+
 struct FloatModelRequest {
   std::string path;
   std::vector<std::string> leaves;  // classes or paths to keep whole

@@ -6,7 +6,6 @@
 #include "fxq/base/file.h"
 #include "fxq/base/status.h"
 #include "fxq/cli/command.h"
-#include "fxq/cli/feed.h"
 #include "fxq/cli/float_model.h"
 #include "fxq/cli/model_file.h"
 #include "fxq/cli/terminal/table.h"
@@ -29,14 +28,16 @@ struct InspectArguments {
 
 absl::StatusOr<GraphModule> load_pt(const InspectArguments& arguments) {
   const FloatModelRequest request{arguments.model, arguments.leaves};
-  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load_float_graph(request));
-  if (!arguments.shapes.empty()) {
-    FXQ_ASSIGN_OR_RETURN(const std::vector<NamedTensor> inputs,
-                         random_inputs(arguments.shapes, input_specs(gm)));
-    FXQ_ASSIGN_OR_RETURN(gm, load_float_graph(request, to_values(inputs)));
+  absl::StatusOr<GraphModule> gm;
+  if (arguments.shapes.empty()) {
+    gm = load_float_graph(request);
+  } else {
+    FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> example,
+                         example_of_shapes(arguments.model, arguments.shapes));
+    gm = load_float_graph(request, example);
   }
-  if (!arguments.fused) return gm;
-  return fuse_fx(gm);
+  if (!gm.ok() || !arguments.fused) return gm;
+  return fuse_fx(*gm);
 }
 
 absl::StatusOr<GraphModule> load_any(const InspectArguments& arguments) {

@@ -1,7 +1,9 @@
 // Exit codes: 0 all went well, 1 it did not, 2 the command line is wrong, 130 interrupted.
 #include <fmt/format.h>
 
+#include "fxq/base/status.h"
 #include "fxq/cli/command.h"
+#include "fxq/tracer/trace.h"
 
 namespace fxq {
 namespace {
@@ -27,12 +29,23 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error) {
   return 2;
 }
 
+absl::Status load_libraries(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) FXQ_RETURN_IF_ERROR(load_operator_library(path));
+  return absl::OkStatus();
+}
+
 int run(int argc, char** argv) {
   CLI::App app{kAbout, "fxq"};
   app.set_version_flag("--version", version_text);
   app.require_subcommand(1);
   const Command commands[] = {add_inspect(app), add_quantize(app), add_run(app),
                               add_eval(app),    add_export(app),   add_bench(app)};
+  std::vector<std::string> libraries;
+  for (const Command& command : commands) {
+    command.app->add_option("--load-library", libraries,
+                            "Shared library with operators that the model calls (custom ops, "
+                            "torchvision's _C.so)");
+  }
   app.failure_message(CLI::FailureMessage::simple);
   try {
     app.parse(argc, argv);
@@ -42,7 +55,8 @@ int run(int argc, char** argv) {
   for (const Command& command : commands) {
     if (!command.app->parsed()) continue;
     try {
-      return report(command.run());
+      const absl::Status loaded = load_libraries(libraries);
+      return report(loaded.ok() ? command.run() : loaded);
     } catch (const std::exception& error) {
       return report(absl::InternalError(error.what()));
     }

@@ -1,8 +1,11 @@
 // Loads a .pt and says in words why it can't: TorchScript files are zip archives that hold code/.
 #include <c10/util/Exception.h>
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
+
+#include <algorithm>
 
 #include "fxq/base/mapped_file.h"
 #include "fxq/base/status.h"
@@ -15,7 +18,16 @@ constexpr const char* kAdvice =
     "save the model with torch.jit.script(model).save(path) or torch.jit.trace(model, "
     "x).save(path)";
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+// LibTorch's messages may begin with an empty line.
+std::string load_problem(const std::string& text) {
+  const size_t start = std::min(text.find_first_not_of('\n'), text.size());
+  std::string line = text.substr(start, text.find('\n', start) - start);
+  if (line.find("Unknown builtin op") != std::string::npos) {
+    line +=
+        " Load the library that registers it: --load-library LIB.so, or load_operator_library()";
+  }
+  return line;
+}
 
 // What the bytes are, if they are plainly no TorchScript archive.
 absl::Status check_archive(const std::string& path, std::string_view bytes) {
@@ -52,11 +64,22 @@ absl::StatusOr<torch::jit::Module> load_script_module(const std::string& path) {
     return torch::jit::load(path, c10::Device(c10::kCPU));
   } catch (const c10::Error& error) {
     return absl::DataLossError(
-        fmt::format("{} can't be loaded: {}", path, first_line(error.what_without_backtrace())));
+        fmt::format("{} can't be loaded: {}", path, load_problem(error.what_without_backtrace())));
   } catch (const std::exception& error) {
     return absl::DataLossError(
-        fmt::format("{} can't be loaded: {}", path, first_line(error.what())));
+        fmt::format("{} can't be loaded: {}", path, load_problem(error.what())));
   }
+}
+
+absl::Status load_operator_library(const std::string& path) {
+  const bool is_path = path.find('/') != std::string::npos;  // else dlopen searches elsewhere
+  const std::string name = is_path ? path : "./" + path;
+  if (!dlopen(name.c_str(), RTLD_NOW | RTLD_GLOBAL)) {
+    const char* reason = dlerror();
+    return absl::InvalidArgumentError(
+        fmt::format("{} can't be loaded as a library: {}", path, reason ? reason : "unknown"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace fxq

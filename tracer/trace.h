@@ -48,4 +48,8 @@ absl::StatusOr<GraphModule> trace(const torch::jit::Module& module,
 absl::StatusOr<GraphModule> trace_file(const std::string& path, const TraceOptions& options = {});
 absl::StatusOr<torch::jit::Module> load_script_module(const std::string& path);
 
+// Loads a shared library for the operators that it registers (TORCH_LIBRARY), for the life of the
+// process: models that call them load, trace and run afterwards.
+absl::Status load_operator_library(const std::string& path);
+
 }  // namespace fxq
