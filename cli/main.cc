@@ -42,9 +42,11 @@ int run(int argc, char** argv) {
                               add_eval(app),    add_export(app),   add_bench(app)};
   std::vector<std::string> libraries;
   for (const Command& command : commands) {
-    command.app->add_option("--load-library", libraries,
-                            "Shared library with operators that the model calls (custom ops, "
-                            "torchvision's _C.so)");
+    command.app
+        ->add_option("--load-library", libraries,
+                     "Shared library with operators that the model calls (custom ops, "
+                     "torchvision's _C.so)")
+        ->allow_extra_args(false);
   }
   app.failure_message(CLI::FailureMessage::simple);
   try {

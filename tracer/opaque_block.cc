@@ -31,7 +31,9 @@ class BlockBuilder {
       : reader_(reader), graph_(std::move(graph)), args_(std::move(args)) {}
 
   jit::Value* outside(jit::Value* value) {
-    if (value->node()->kind() == prim::Constant) {
+    const bool is_literal =
+        value->node()->kind() == prim::Constant || value->node()->kind() == prim::Uninitialized;
+    if (is_literal) {
       jit::Node* copy = graph_->createClone(value->node(), [](jit::Value* v) { return v; });
       return graph_->insertNode(copy)->output();
     }

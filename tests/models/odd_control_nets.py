@@ -76,6 +76,41 @@ class Asserts(nn.Module):
         return F.relu(self.conv(x))
 
 
+class ResizedByData(nn.Module):
+    """A branch of torch's own that raises in one arm, on a tensor whose rank only running knows."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x):
+        if bool(x.sum() > 0):
+            x = x + 1
+        return self.conv(F.interpolate(x, size=[6, 6], mode="bilinear", align_corners=True))
+
+
+class Levels(nn.Module):
+    """Levels in an attribute, sizes in a list that a loop over data fills."""
+
+    levels: List[torch.Tensor]
+
+    def __init__(self):
+        super().__init__()
+        self.levels = []
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x):
+        self.levels = [self.conv(x)]
+        for _ in range(2):
+            self.levels.append(F.avg_pool2d(self.levels[-1], 2))
+        kept: List[torch.Tensor] = []
+        for level in self.levels:
+            if bool(level.mean() > 0):
+                kept.append(level.flatten(1))
+        kept.append(x.flatten(1))
+        return torch.cat(kept, 1)
+
+
 class Lstm(nn.Module):
     def __init__(self):
         super().__init__()
@@ -113,6 +148,8 @@ NETS = {
     "odd_control": lambda: _net("odd_control", FoldedControl(), 6, 8, 8),
     "odd_branch": lambda: _net("odd_branch", DataBranch(), 3, 8, 8, traced=False),
     "odd_asserts": lambda: _net("odd_asserts", Asserts(), 3, 10, 10),
+    "odd_resized": lambda: _net("odd_resized", ResizedByData(), 3, 8, 8, traced=False),
+    "odd_levels": lambda: _net("odd_levels", Levels(), 3, 8, 8, traced=False),
     "odd_lstm": lambda: _net("odd_lstm", Lstm(), 7, 5),
     "odd_gru": lambda: _net("odd_gru", Gru(), 7, 5),
 }
