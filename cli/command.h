@@ -20,6 +20,7 @@ Command add_run(CLI::App& root);
 Command add_eval(CLI::App& root);
 Command add_export(CLI::App& root);
 Command add_bench(CLI::App& root);
+Command add_rewrite(CLI::App& root);
 
 // Versions of fxq and of what it stands on, and the instruction set in use.
 std::string version_text();

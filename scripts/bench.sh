@@ -21,8 +21,14 @@ if [ "${1:-}" = peers ]; then
   exec "$build/peers/venv/bin/python" "$root/bench/peers/compare_peers.py" "$@"
 fi
 
-# peer_worker serves bench/peers only
-mapfile -t programs < <(sed -n 's/^add_executable(\([a-z0-9_]*\) .*/\1/p' bench/CMakeLists.txt | grep -vx peer_worker)
+if [ "${1:-}" = capture_zoo ]; then
+  shift
+  "$root/scripts/build.sh" release capture
+  exec "$system_python" "$root/bench/capture_zoo.py" "$@"
+fi
+
+# capture wants a model; peer_worker serves bench/peers only
+mapfile -t programs < <(sed -n 's/^add_executable(\([a-z0-9_]*\) .*/\1/p' bench/CMakeLists.txt | grep -vx -e capture -e peer_worker)
 if [ $# -gt 0 ]; then
   [[ " ${programs[*]} " == *" $1 "* ]] || die "no benchmark '$1'; there are: ${programs[*]} peers"
   programs=("$1")

@@ -72,7 +72,7 @@ class BlockBuilder {
 
   // Reads attributes of modules and objects now; false if the code keeps hold of one.
   bool lift_objects(std::string* why) {
-    jit::Inline(*graph_);
+    inline_calls();
     for (size_t i = 0; i < args_.size(); ++i) {
       if (is_object(*args_[i])) objects_[graph_->inputs()[i]] = args_[i];
     }
@@ -119,6 +119,25 @@ class BlockBuilder {
     body->inputs()[0]->replaceAllUsesWith(shifted->output());
     graph_->insertNode(shifted);
     shifted->replaceInput(0, body->inputs()[0]);
+  }
+
+  // A round does not reach calls inside of what it inlines unless LibTorch's optimizer is on. Calls
+  // of interfaces and recursive ones stay.
+  void inline_calls() {
+    constexpr int kDeepest = 32;
+    for (int round = 0; round < kDeepest && has_calls(graph_->block()); ++round) {
+      jit::Inline(*graph_);
+    }
+  }
+
+  static bool has_calls(jit::Block* block) {
+    for (jit::Node* node : block->nodes()) {
+      if (node->kind() == prim::CallMethod || node->kind() == prim::CallFunction) return true;
+      for (jit::Block* inner : node->blocks()) {
+        if (has_calls(inner)) return true;
+      }
+    }
+    return false;
   }
 
   void lift(jit::Block* block) {

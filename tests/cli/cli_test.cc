@@ -102,6 +102,33 @@ TEST_F(CliTest, EagerEqualsTracedGraph) {
   EXPECT_EQ(*read_file(in("graph.npy")), *read_file(in("eager.npy")));
 }
 
+// Passes over a .pt give a .pt: this program and Python's LibTorch read it.
+TEST_F(CliTest, RewrittenTorchScriptRunsEverywhere) {
+  const Outcome rewritten =
+      fxq("rewrite " + digits("digits.script.pt") + " --shape 2x1x8x8 -o " + in("fused.pt"));
+  ASSERT_EQ(rewritten.code, 0) << rewritten.text;
+  EXPECT_THAT(rewritten.text, HasSubstr("largest relative difference"));
+  const Outcome eval = fxq("eval " + in("fused.pt") + " --data " + digits("test_images.npy") +
+                           " --labels " + digits("test_labels.npy") + " -q");
+  EXPECT_THAT(eval.text, HasSubstr("top-1 99.44"));
+  const std::string python = std::string(FXQ_PYTHON) + " -c \"import torch; torch.jit.load('" +
+                             in("fused.pt") + "').eval()(torch.zeros(3, 1, 8, 8))\"";
+  EXPECT_EQ(std::system(python.c_str()), 0);
+  refused("rewrite " + digits("digits.script.pt") + " --passes cse,dze -o " + in("x.pt"), "dce",
+          in("x.pt"));
+}
+
+TEST_F(CliTest, LibrariesThatAreNone) {
+  refused("inspect " + digits("digits.script.pt") + " --load-library " + digits("digits.script.pt"),
+          "can't be loaded as a library");
+}
+
+// A branch on sizes that changes a list: capture needs no example, and takes one.
+TEST_F(CliTest, ShapesDecideBeforeThereIsAGraph) {
+  const Outcome outcome = fxq("inspect " + fixture("odd_levels.script.pt") + " --shape 2x3x8x8");
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+}
+
 // forward(x, factor: int = 2, mask: Optional[Tensor] = None): data for x is enough.
 TEST_F(CliTest, ArgumentsWithDefaultsNeedNoData) {
   const std::string net = fixture("odd_defaults");
