@@ -2,18 +2,25 @@
 // weight of the module 0 of the module layer1. Owns the modules; shares the tensors.
 #pragma once
 
-#include <torch/csrc/jit/api/module.h>
+#include <ATen/core/TensorBody.h>
 
 #include <memory>
 #include <string>
+
+namespace torch::jit {
+struct Graph;
+struct Module;
+struct Value;
+}  // namespace torch::jit
 
 namespace fxq {
 
 class ScriptModuleTree {
  public:
   explicit ScriptModuleTree(bool training);
+  ~ScriptModuleTree();
 
-  const torch::jit::Module& root() const { return root_; }
+  const torch::jit::Module& root() const;
   // A tensor that is there already stays.
   void add_tensor(const std::string& path, const at::Tensor& tensor, bool is_parameter);
   void add_module(const std::string& path, const torch::jit::Module& module);
@@ -23,12 +30,8 @@ class ScriptModuleTree {
   void set_forward(const std::shared_ptr<torch::jit::Graph>& graph);
 
  private:
-  torch::jit::Module make_module(const std::string& class_name) const;
-  torch::jit::Module parent_of(const std::string& path, std::string* name);
-
-  std::shared_ptr<torch::jit::CompilationUnit> unit_;
-  bool training_;
-  torch::jit::Module root_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace fxq

@@ -3,6 +3,7 @@
 #include "fxq/graph/to_torchscript.h"
 
 #include <fmt/format.h>
+#include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
 
 #include "fxq/base/status.h"
