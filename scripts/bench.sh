@@ -27,8 +27,8 @@ if [ "${1:-}" = capture_zoo ]; then
   exec "$system_python" "$root/bench/capture_zoo.py" "$@"
 fi
 
-# capture wants a model; peer_worker serves bench/peers only
-mapfile -t programs < <(sed -n 's/^add_executable(\([a-z0-9_]*\) .*/\1/p' bench/CMakeLists.txt | grep -vx -e capture -e peer_worker)
+# capture and soak want models; peer_worker serves bench/peers only
+mapfile -t programs < <(sed -n 's/^add_executable(\([a-z0-9_]*\) .*/\1/p' bench/CMakeLists.txt | grep -vx -e capture -e peer_worker -e soak)
 if [ $# -gt 0 ]; then
   [[ " ${programs[*]} " == *" $1 "* ]] || die "no benchmark '$1'; there are: ${programs[*]} peers"
   programs=("$1")

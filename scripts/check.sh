@@ -4,7 +4,7 @@
 #   check.sh [STAGE...]   only these stages (after set-up)
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-stages=(setup style build includes test asan tsan clang install)
+stages=(setup style build includes test asan tsan clang install soak fuzz)
 declare -A result seconds
 
 stage_setup() { "$root/scripts/setup.sh"; }
@@ -55,6 +55,12 @@ stage_clang() { "$root/scripts/build.sh" clang; }
 # The README's program, built against an installed package.
 stage_install() { "$root/scripts/check_install.sh"; }
 
+# Several callers, changing shapes, a minute: the same bytes, flat memory.
+stage_soak() { "$root/scripts/soak.sh" 60; }
+
+# In the clang stage's build, which compiles all that the fuzzers do not test.
+stage_fuzz() { "$root/scripts/fuzz.sh" 60; }
+
 run_stage() {
   local start=$SECONDS status=ok
   say ""
@@ -89,7 +95,7 @@ rm -f "$build/ctest.log"
 for stage in "${chosen[@]}"; do
   declare -F "stage_$stage" >/dev/null || die "no stage '$stage'; there are: ${stages[*]}"
   case "$stage" in
-    includes | test | install)
+    includes | test | install | soak | fuzz)
       if [ "${result[build]:-ok}" != ok ]; then
         result[$stage]=skipped seconds[$stage]=0
         continue
