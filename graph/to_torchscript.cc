@@ -59,6 +59,18 @@ c10::TypePtr without_optional(c10::TypePtr type) {
   return type;
 }
 
+// Overloads that differ in arguments that are None here: upsample_bilinear2d with sizes, with and
+// without .vec.
+bool means_the_same(const c10::FunctionSchema& picked, const c10::FunctionSchema& meant,
+                    const std::vector<jit::Value*>& values) {
+  for (size_t i = 1; i < values.size(); ++i) {
+    const bool same_name = i < picked.arguments().size() &&
+                           picked.arguments()[i].name() == meant.arguments()[i].name();
+    if (!same_name && values[i]->type()->kind() != c10::TypeKind::NoneType) return false;
+  }
+  return picked.name() == meant.name();
+}
+
 bool is_open(const c10::TypePtr& type) { return !type || type->hasFreeVariables(); }
 
 // Writes one graph, node by node.
@@ -210,8 +222,9 @@ class ScriptWriter {
     if (made->kind() == prim::TupleConstruct && !made->inputs().empty()) {
       made = made->input(0)->node();
     }
-    const bool same =
-        made->kind() != kind || made->schema().overload_name() == schema.overload_name();
+    const bool same = made->kind() != kind ||
+                      made->schema().overload_name() == schema.overload_name() ||
+                      means_the_same(made->schema(), schema, values);
     TORCH_CHECK(same, "TorchScript would call ", made->schema());
     return result;
   }

@@ -16,6 +16,7 @@ struct PassInfo {
   std::string_view name;
   std::string_view help;  // one line: what it does
   PassFunction run;
+  bool is_exact = true;  // keeps every bit of the results; false: rounds differently
 };
 
 absl::Span<const PassInfo> pass_table();

@@ -98,8 +98,23 @@ void Emitter::bind_constant(const ValuePtr& value) {
   share_storage(value, bound);
 }
 
+namespace {
+
+bool is_container(const Value& value) {
+  const bool known = value.is(Value::Kind::kList) || value.is(Value::Kind::kDict);
+  return known || (value.type && (value.type->kind() == c10::TypeKind::ListType ||
+                                  value.type->kind() == c10::TypeKind::DictType));
+}
+
+void hold(const ValuePtr& container, const ValuePtr& item) {
+  for_each_part(item, [&](const ValuePtr& part) { merge_storage(container, part); });
+}
+
+}  // namespace
+
 bool Emitter::can_rebind(const Value& value) const {
   if (!value.is(Value::Kind::kNode) || !value.storage || value.storage->external) return false;
+  if (value.may_have_gaps) return false;
   for (const auto& weak : value.storage->values) {
     const ValuePtr other = weak.lock();
     if (other && other.get() != &value && used_later(*other)) return false;
@@ -109,6 +124,7 @@ bool Emitter::can_rebind(const Value& value) const {
 
 void Emitter::rebind(const ValuePtr& value, const ValuePtr& result) {
   value->node = result->node;
+  value->may_have_gaps = result->may_have_gaps;
   value->storage = result->storage;
   value->storage->values.push_back(value);
 }
@@ -146,6 +162,9 @@ std::vector<ValuePtr> Emitter::call_in_place(const c10::FunctionSchema& schema,
   if (functional && can_rebind(*target)) {
     rebind(target, emit(Call{functional, args}, types)[0]);
     return {target};
+  }
+  for (const ValuePtr& arg : args) {
+    if (is_container(*target)) hold(target, arg);  // what it is given is inside from here on
   }
   std::vector<ValuePtr> results = emit(Call{&schema, args}, types);
   if (!returns_written(schema)) return results;
@@ -205,7 +224,18 @@ Node* Emitter::make_node(const Call& call) {
 void Emitter::add_alias(const c10::FunctionSchema& schema, const std::vector<ValuePtr>& args,
                         const std::vector<ValuePtr>& results) {
   for (size_t i = 0; i < results.size(); ++i) {
-    if (auto base = aliased_argument(schema, i)) share_storage(results[i], args[*base]);
+    const auto base = aliased_argument(schema, i);
+    if (!base) continue;
+    share_storage(results[i], args[*base]);
+    const bool keeps_all = op_def(op_from_overload(overload_name(schema))).keeps_all;
+    results[i]->may_have_gaps = args[*base]->may_have_gaps || !keeps_all;
+  }
+  // Lists made of others (slices, sums, copies) hold the same tensors.
+  for (const ValuePtr& result : results) {
+    if (!is_container(*result)) continue;
+    for (const ValuePtr& arg : args) {
+      if (is_container(*arg)) hold(result, arg);
+    }
   }
 }
 
@@ -220,6 +250,7 @@ ValuePtr Emitter::getitem(const ValuePtr& container, int64_t index, const c10::T
   Node* node = graph().call_op(OpId::kGetItem, {argument(container), Argument(index)});
   ValuePtr item = stamp(node, type);
   item->from_data = container->from_data;
+  item->may_have_gaps = container->may_have_gaps;
   if (container->storage) share_storage(item, container);
   return item;
 }

@@ -237,6 +237,9 @@ ValuePtr ScriptReader::finish_opaque(BlockBuilder& builder, const std::string& n
   const c10::TypePtr type = builder.graph()->outputs()[0]->type();
   ValuePtr result = emitter_.call_module(path, builder.args(), type);
   result->from_data = true;
+  for (const ValuePtr& arg : builder.args()) {  // it may return what it was given
+    for_each_part(arg, [&](const ValuePtr& part) { merge_storage(result, part); });
+  }
   if (builder.written().empty()) return result;
   for (const ValuePtr& container : builder.written()) {
     if (container->is_state) problem(node, kChangesState);

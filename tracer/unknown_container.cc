@@ -50,6 +50,7 @@ void Emitter::make_unknown(const ValuePtr& container) {
   if (!container->is(Value::Kind::kList) && !container->is(Value::Kind::kDict)) return;
   const ValuePtr node = copy_container(container);
   node->from_data = true;
+  for_each_part(container, [&](const ValuePtr& part) { merge_storage(node, part); });
   become(container, node);
 }
 

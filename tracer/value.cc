@@ -198,4 +198,17 @@ void share_storage(const ValuePtr& value, const ValuePtr& base) {
   value->storage->values.push_back(value);
 }
 
+void merge_storage(const ValuePtr& value, const ValuePtr& part) {
+  if (!part->storage || part->storage == value->storage) return;
+  if (!value->storage) return share_storage(value, part);
+  const std::shared_ptr<Storage> joined = part->storage;  // kept while its values move
+  value->storage->external |= joined->external;
+  for (const std::weak_ptr<Value>& weak : joined->values) {
+    const ValuePtr other = weak.lock();
+    if (!other || other->storage != joined) continue;
+    other->storage = value->storage;
+    value->storage->values.push_back(other);
+  }
+}
+
 }  // namespace fxq

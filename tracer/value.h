@@ -49,8 +49,11 @@ struct Value {
   std::string path;
   std::string reason;
   std::shared_ptr<Storage> storage;
-  bool is_mode = false;    // a module's `training` flag
-  bool is_state = false;   // a list or dict that is a module's attribute
+  bool is_mode = false;   // a module's `training` flag
+  bool is_state = false;  // a list or dict that is a module's attribute
+  // A view that may leave out elements of its memory: in-place ops keep its strides, others need
+  // not.
+  bool may_have_gaps = false;
   bool from_data = false;  // a number that was read from a tensor's elements
 
   bool is(Kind wanted) const { return kind == wanted; }
@@ -83,5 +86,7 @@ c10::optional<std::vector<int64_t>> constant_ints(const Value& value);
 
 // Makes `value` share the memory of `base`.
 void share_storage(const ValuePtr& value, const ValuePtr& base);
+// `value` may hold or be `part`: all that shares memory with either shares one from here on.
+void merge_storage(const ValuePtr& value, const ValuePtr& part);
 
 }  // namespace fxq

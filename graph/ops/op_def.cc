@@ -70,6 +70,7 @@ constexpr uint8_t q8 = kQ8, q16 = kQ16;
 #define NON_NEGATIVE .set(&OpDef::non_negative)
 #define KEEPS_SIGN .set(&OpDef::keeps_sign)
 #define KEEPS_RANK .set(&OpDef::keeps_rank)
+#define KEEPS_ALL .set(&OpDef::keeps_all)
 #define MOVES .set(&OpDef::moves)
 #define Weighted(...) .set_weighted(__VA_ARGS__)
 #define Observed() .set_rule(Rule::kObserved)

@@ -44,6 +44,7 @@ struct OpDef {
   bool is_activation = false;                  // may end a fused op
   bool non_negative = false;                   // the result is never below zero
   bool keeps_sign = false;                     // the result is non-negative if all operands are
+  bool keeps_all = false;                      // the result holds every element of the operand
   bool keeps_rank = false;  // dimensions of the result: those of the operand with most
   bool moves = false;       // elements only change places, whatever their dtype
   Rule rule = Rule::kFloatOnly;
