@@ -25,7 +25,21 @@ absl::Status lower_placeholder(Lowering& lowering, const Node& node) {
   return absl::OkStatus();
 }
 
+// Kernels read integer operands in storage order, constants are plain: an integer constant is a
+// float one that a step quantizes; q * scale / scale rounds to q again.
+absl::Status lower_integer_constant(Lowering& lowering, const Node& node) {
+  const at::Tensor integers = lowering.graph_module().tensor(node.target());
+  const auto scale = static_cast<float>(node.type.qparams->scale);
+  FXQ_ASSIGN_OR_RETURN(const ValueId real,
+                       lowering.constant(node.target(), integers.to(at::kFloat) * scale));
+  Step& step = lowering.node_step("Quantize", node, {real});
+  step.attrs["dtype"] = dtype_text(node.type);
+  step.attrs["scale"] = static_cast<double>(node.type.qparams->scale);
+  return absl::OkStatus();
+}
+
 absl::Status lower_get_attr(Lowering& lowering, const Node& node) {
+  if (node.type.is_quantized()) return lower_integer_constant(lowering, node);
   OutputTree tree;
   FXQ_ASSIGN_OR_RETURN(
       tree.value, lowering.constant(node.target(), lowering.graph_module().tensor(node.target())));

@@ -111,6 +111,19 @@ class Levels(nn.Module):
         return torch.cat(kept, 1)
 
 
+class Constants(nn.Module):
+    """Parameters as operands: a position embedding, a scale per channel."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.position = nn.Parameter(torch.randn(1, 4, 8, 8))
+        self.gamma = nn.Parameter(torch.randn(4, 1, 1))
+
+    def forward(self, x):
+        return F.relu(self.conv(x) + self.position) * self.gamma
+
+
 class Lstm(nn.Module):
     def __init__(self):
         super().__init__()
@@ -149,6 +162,7 @@ NETS = {
     "odd_branch": lambda: _net("odd_branch", DataBranch(), 3, 8, 8, traced=False),
     "odd_asserts": lambda: _net("odd_asserts", Asserts(), 3, 10, 10),
     "odd_resized": lambda: _net("odd_resized", ResizedByData(), 3, 8, 8, traced=False),
+    "odd_constants": lambda: _net("odd_constants", Constants(), 3, 8, 8),
     "odd_levels": lambda: _net("odd_levels", Levels(), 3, 8, 8, traced=False),
     "odd_lstm": lambda: _net("odd_lstm", Lstm(), 7, 5),
     "odd_gru": lambda: _net("odd_gru", Gru(), 7, 5),
