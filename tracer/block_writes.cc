@@ -5,7 +5,6 @@
 #include <ATen/core/function_schema.h>
 #include <torch/csrc/jit/ir/ir.h>
 
-#include <string>
 #include <utility>
 
 #include "fxq/tracer/aliases.h"
@@ -21,18 +20,31 @@ bool is_container(const jit::Value& value) {
   return kind == c10::TypeKind::ListType || kind == c10::TypeKind::DictType;
 }
 
-// Calls that give out what is inside their first input.
-bool takes_item(const jit::Node& node) {
-  static const auto* kinds =
-      new std::set<std::string>{"aten::__getitem__", "aten::select",     "prim::ListUnpack",
-                                "prim::TupleUnpack", "prim::TupleIndex", "aten::values",
-                                "aten::items",       "aten::get",        "aten::pop"};
-  return kinds->count(node.kind().toQualString()) != 0;
+bool may_hold_containers(const jit::Value& value) {
+  const c10::TypeKind kind = value.type()->kind();
+  return is_container(value) || kind == c10::TypeKind::TupleType ||
+         kind == c10::TypeKind::OptionalType;
 }
 
-bool constructs(const jit::Node& node) {
-  return node.kind() == prim::ListConstruct || node.kind() == prim::TupleConstruct ||
-         node.kind() == prim::DictConstruct;
+const c10::AliasInfo* result_alias(const jit::Node& node) {
+  const c10::FunctionSchema* schema = node.maybeSchema();
+  return schema && !schema->returns().empty() ? schema->returns()[0].alias_info() : nullptr;
+}
+
+// The result is the first input itself: a cast, or a call that writes it and returns it.
+bool returns_input(const jit::Node& node) {
+  if (node.kind() == prim::unchecked_cast || node.kind() == prim::unchecked_unwrap_optional ||
+      node.kind() == jit::aten::_unwrap_optional) {
+    return true;
+  }
+  const c10::AliasInfo* alias = result_alias(node);
+  return alias && alias->isWrite();
+}
+
+// The result lies inside an input: what schemas say by a wildcard, t(*).
+bool returns_item(const jit::Node& node) {
+  return node.kind() == prim::ListUnpack || node.kind() == prim::TupleUnpack ||
+         node.kind() == prim::TupleIndex || result_alias(node) != nullptr;
 }
 
 // Where a container may come from: the inputs of the graph that reach it through branches, loops
@@ -47,13 +59,11 @@ class Origins {
     const jit::Node* node = value->node();
     if (node->kind() == prim::Param) return visit_parameter(value, inside);
     if (node->kind() == prim::If || node->kind() == prim::Loop) return visit_result(value, inside);
-    const bool same = node->kind() == prim::unchecked_cast ||
-                      node->kind() == prim::unchecked_unwrap_optional ||
-                      node->kind() == jit::aten::_unwrap_optional;
-    if (same) return visit(node->input(0), inside);
-    if (takes_item(*node)) return visit(node->input(0), true);
-    if (!inside || !constructs(*node)) return;  // made here
-    for (const jit::Value* part : node->inputs()) visit(part, true);
+    if (returns_input(*node)) return visit(node->input(0), inside);
+    if (!inside && !returns_item(*node)) return;  // a container made here
+    for (const jit::Value* input : node->inputs()) {
+      if (may_hold_containers(*input)) visit(input, true);
+    }
   }
 
   std::set<size_t> inputs;

@@ -11,6 +11,20 @@
 #include "fxq/tracer/aliases.h"
 
 namespace fxq {
+namespace {
+
+bool is_container(const Value& value) {
+  const bool known = value.is(Value::Kind::kList) || value.is(Value::Kind::kDict);
+  return known || (value.type && (value.type->kind() == c10::TypeKind::ListType ||
+                                  value.type->kind() == c10::TypeKind::DictType));
+}
+
+// What is done to the item may be seen through the container from here on.
+void hold(const ValuePtr& container, const ValuePtr& item) {
+  for_each_part(item, [&](const ValuePtr& part) { merge_storage(container, part); });
+}
+
+}  // namespace
 
 std::string overload_name(const c10::FunctionSchema& schema) {
   return schema.overload_name().empty() ? schema.name()
@@ -98,20 +112,6 @@ void Emitter::bind_constant(const ValuePtr& value) {
   share_storage(value, bound);
 }
 
-namespace {
-
-bool is_container(const Value& value) {
-  const bool known = value.is(Value::Kind::kList) || value.is(Value::Kind::kDict);
-  return known || (value.type && (value.type->kind() == c10::TypeKind::ListType ||
-                                  value.type->kind() == c10::TypeKind::DictType));
-}
-
-void hold(const ValuePtr& container, const ValuePtr& item) {
-  for_each_part(item, [&](const ValuePtr& part) { merge_storage(container, part); });
-}
-
-}  // namespace
-
 bool Emitter::can_rebind(const Value& value) const {
   if (!value.is(Value::Kind::kNode) || !value.storage || value.storage->external) return false;
   if (value.may_have_gaps) return false;
@@ -163,8 +163,8 @@ std::vector<ValuePtr> Emitter::call_in_place(const c10::FunctionSchema& schema,
     rebind(target, emit(Call{functional, args}, types)[0]);
     return {target};
   }
-  for (const ValuePtr& arg : args) {
-    if (is_container(*target)) hold(target, arg);  // what it is given is inside from here on
+  if (is_container(*target)) {
+    for (const ValuePtr& arg : args) hold(target, arg);
   }
   std::vector<ValuePtr> results = emit(Call{&schema, args}, types);
   if (!returns_written(schema)) return results;

@@ -190,6 +190,12 @@ ValuePtr ScriptReader::attribute(const ValuePtr& object, const std::string& name
   return known;
 }
 
+// For code whose results may depend on it.
+ValuePtr ScriptReader::read_attribute(const ValuePtr& object, const std::string& name) {
+  if (object->is(Value::Kind::kModule)) read_attributes_.insert({identity(object), name});
+  return attribute(object, name);
+}
+
 void ScriptReader::get_attribute(const JitNode* node) {
   const ValuePtr& object = get(node->input());
   const std::string& name = node->s(torch::jit::attr::name);
@@ -197,10 +203,8 @@ void ScriptReader::get_attribute(const JitNode* node) {
     return problem(node,
                    fmt::format("attribute {} of an object that is not known while tracing", name));
   }
-  if (object->is(Value::Kind::kModule) && !only_guards_warnings(node->output(), name)) {
-    read_attributes_.insert({identity(object), name});
-  }
-  bind(node->output(), attribute(object, name));
+  const bool matters = !only_guards_warnings(node->output(), name);
+  bind(node->output(), matters ? read_attribute(object, name) : attribute(object, name));
 }
 
 // What forward stores in an attribute. A buffer is written in place, in order; later reads see it.

@@ -146,7 +146,7 @@ class BlockBuilder {
       if (node->kind() != prim::GetAttr) continue;
       const auto object = objects_.find(node->input());
       if (object == objects_.end()) continue;
-      const ValuePtr value = reader_.attribute(object->second, node->s(jit::attr::name));
+      const ValuePtr value = reader_.read_attribute(object->second, node->s(jit::attr::name));
       reads_.push_back(node);
       if (is_object(*value)) {
         objects_[node->output()] = value;

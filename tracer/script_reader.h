@@ -104,6 +104,7 @@ class ScriptReader {
   void get_attribute(const JitNode* node);
   void set_attribute(const JitNode* node);
   ValuePtr attribute(const ValuePtr& object, const std::string& name);
+  ValuePtr read_attribute(const ValuePtr& object, const std::string& name);
   ValuePtr state_value(const ValuePtr& object, const std::string& name, const c10::IValue& value);
   ValuePtr attribute_value(const c10::IValue& value, const c10::TypePtr& type,
                            const std::string& path);

@@ -128,6 +128,22 @@ def forward(self, x):
 )"));
 }
 
+TEST(ContainerEffects, ListsInsideAreReachedThroughCopiesAndParts) {
+  expect_equal_on_both_signs(script_module(R"(
+def forward(self, x):
+    ys = [[x], [x + 1]]
+    d = {"a": [x]}
+    if bool(x.sum() > 0):
+        part = ys[1:]
+        part[0].append(x * 2.0)
+        part.append([x])
+        ys.copy()[0].append(x * 3.0)
+        for key, items in d.items():
+            items.append(x * 4.0)
+    return torch.cat(ys[0]), torch.cat(ys[1]), len(ys), torch.cat(d["a"])
+)"));
+}
+
 TEST(ContainerEffects, AListInsideAnotherThatIsHeldElsewhereIsRefused) {
   auto gm = trace(script_module(R"(
 def forward(self, x):
@@ -210,6 +226,23 @@ def forward(self, x):
     EXPECT_TRUE(at::equal(result->toTensor(), original.forward({x}).toTensor())) << call;
   }
   EXPECT_EQ(module.attr("calls").toInt(), 5);
+}
+
+// What a call reads in code that data decides, and then sets, is state too.
+TEST(ContainerEffects, ReadsInsideABranchCount) {
+  auto module = script_module("def unused(self, x):\n    return x\n");
+  module.register_attribute("levels", c10::ListType::ofTensors(),
+                            c10::List<at::Tensor>({at::ones({1})}));
+  module.define(R"(
+def forward(self, x):
+    if bool(x.sum() > 0):
+        x = x + self.levels[0].sum()
+    self.levels = [x]
+    return x
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_THAT(gm->guards, ::testing::Contains(HasSubstr("levels is at the start")));
 }
 
 TEST(ContainerEffects, CachesAreFilledByEachCall) {
