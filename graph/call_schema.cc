@@ -68,7 +68,7 @@ bool call_registered(const c10::FunctionSchema& schema, Stack& stack) {
 }  // namespace
 
 absl::StatusOr<c10::IValue> call_schema(const c10::FunctionSchema& schema, Stack arguments) {
-  if (schema.name().compare(0, 5, "fxq::") == 0) return call_own(schema, std::move(arguments));
+  if (is_own(schema)) return call_own(schema, std::move(arguments));
   if (!schema.is_vararg()) fill_defaults(schema, arguments);
   if (auto handle = c10::Dispatcher::singleton().findSchema(schema.operator_name())) {
     handle->callBoxed(&arguments);

@@ -141,6 +141,8 @@ class Graph {
 Callee find_callee(std::string_view target);
 // The canonical schema of a row; null if this LibTorch lacks the op.
 const c10::FunctionSchema* canonical_schema(OpId op);
+// True for ops of the table's OWN cells: no LibTorch knows them.
+bool is_own(const c10::FunctionSchema& schema);
 
 // True if removing an unused call could be noticed: it mutates an argument, draws random numbers,
 // has effects, or nothing is known about it. Decided by the schema (spec: fx's own rule is

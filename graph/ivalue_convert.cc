@@ -8,7 +8,6 @@
 #include "fxq/graph/tensor_convert.h"
 
 namespace fxq {
-namespace {
 
 c10::TypePtr without_optional(c10::TypePtr type) {
   while (type && type->kind() == c10::TypeKind::OptionalType) {
@@ -16,6 +15,8 @@ c10::TypePtr without_optional(c10::TypePtr type) {
   }
   return type;
 }
+
+namespace {
 
 c10::TypePtr list_element(const c10::TypePtr& type) {
   if (!type || type->kind() != c10::TypeKind::ListType) return nullptr;

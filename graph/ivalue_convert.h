@@ -11,6 +11,9 @@
 
 namespace fxq {
 
+// Optional[Optional[T]] -> T; null stays null.
+c10::TypePtr without_optional(c10::TypePtr type);
+
 // A constant argument as the schema's type wants it: 1 -> Scalar or [1, 1] or 1.0; none -> None.
 // Throws c10::Error if it cannot be.
 c10::IValue to_ivalue_as(const Argument& argument, const c10::TypePtr& type);

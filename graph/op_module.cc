@@ -112,32 +112,61 @@ bool OpModule::follows_mode() const {
   return false;
 }
 
-absl::StatusOr<std::vector<c10::IValue>> OpModule::bind(std::vector<c10::IValue> inputs) const {
-  std::vector<c10::IValue> stack;
-  size_t next_input = 0;
+absl::StatusOr<std::vector<OpModule::Source>> OpModule::sources(size_t inputs) const {
+  std::vector<Source> sources;
+  size_t taken = 0;
   for (const c10::Argument& argument : schema_->arguments()) {
     const std::string& name = argument.name();
     const bool named = std::any_of(tensors_.begin(), tensors_.end(),
                                    [&](const auto& entry) { return entry.first == name; });
     if (named) {
-      const at::Tensor value = tensor(name);
-      stack.push_back(value.defined() ? c10::IValue(value) : c10::IValue());
-    } else if (const Argument* value = attribute(name)) {
-      stack.push_back(to_ivalue_as(*value, argument.type()));
+      sources.push_back(Source::kTensor);
+    } else if (attribute(name)) {
+      sources.push_back(Source::kAttribute);
     } else if (is_mode_argument(name)) {
-      stack.emplace_back(is_training());
-    } else if (next_input < inputs.size()) {
-      stack.push_back(std::move(inputs[next_input++]));
+      sources.push_back(Source::kMode);
+    } else if (taken < inputs) {
+      sources.push_back(Source::kInput);
+      ++taken;
     } else if (argument.default_value()) {
-      stack.push_back(*argument.default_value());
+      sources.push_back(Source::kDefault);
     } else {
       return absl::InvalidArgumentError(
-          fmt::format("{} needs an argument '{}' and got {} inputs", kind(), name, inputs.size()));
+          fmt::format("{} needs an argument '{}' and got {} inputs", kind(), name, inputs));
     }
   }
-  if (next_input < inputs.size()) {
+  if (taken < inputs) {
     return absl::InvalidArgumentError(
-        fmt::format("{} takes {} inputs and got {}", kind(), next_input, inputs.size()));
+        fmt::format("{} takes {} inputs and got {}", kind(), taken, inputs));
+  }
+  return sources;
+}
+
+absl::StatusOr<std::vector<c10::IValue>> OpModule::bind(std::vector<c10::IValue> inputs) const {
+  FXQ_ASSIGN_OR_RETURN(const std::vector<Source> from, sources(inputs.size()));
+  std::vector<c10::IValue> stack;
+  auto next_input = inputs.begin();
+  for (size_t i = 0; i < from.size(); ++i) {
+    const c10::Argument& argument = schema_->arguments()[i];
+    switch (from[i]) {
+      case Source::kTensor: {
+        const at::Tensor value = tensor(argument.name());
+        stack.push_back(value.defined() ? c10::IValue(value) : c10::IValue());
+        break;
+      }
+      case Source::kAttribute:
+        stack.push_back(to_ivalue_as(*attribute(argument.name()), argument.type()));
+        break;
+      case Source::kMode:
+        stack.emplace_back(is_training());
+        break;
+      case Source::kInput:
+        stack.push_back(std::move(*next_input++));
+        break;
+      case Source::kDefault:
+        stack.push_back(*argument.default_value());
+        break;
+    }
   }
   return stack;
 }

@@ -35,6 +35,11 @@ class OpModule : public LeafModule {
   at::Tensor tensor(std::string_view name) const;          // undefined if absent or none
   const Argument* attribute(std::string_view name) const;  // nullptr if absent
   void set_attribute(std::string_view name, Argument value);
+  // Where an argument of the schema comes from.
+  enum class Source : uint8_t { kTensor, kAttribute, kMode, kInput, kDefault };
+  // One per argument, in schema order, for a call with that many inputs; InvalidArgument if they
+  // are too few or too many.
+  absl::StatusOr<std::vector<Source>> sources(size_t inputs) const;
   // True: `training`/`train` arguments follow is_training(); false: the attribute's fixed value.
   bool follows_mode() const;
 

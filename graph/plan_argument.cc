@@ -9,9 +9,7 @@ namespace fxq {
 namespace {
 
 c10::TypePtr element_of(c10::TypePtr type) {
-  while (type && type->kind() == c10::TypeKind::OptionalType) {
-    type = type->expectRef<c10::OptionalType>().getElementType();
-  }
+  type = without_optional(std::move(type));
   if (!type || type->kind() != c10::TypeKind::ListType) return nullptr;
   return type->expectRef<c10::ListType>().getElementType();
 }

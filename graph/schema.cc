@@ -67,6 +67,8 @@ Callee find_callee(std::string_view target) {
   return {op, find_registered(target)};
 }
 
+bool is_own(const c10::FunctionSchema& schema) { return schema.name().rfind("fxq::", 0) == 0; }
+
 const c10::FunctionSchema* canonical_schema(OpId op) {
   const OpDef& def = op_def(op);
   if (!def.schema.empty()) return own_schema(def);

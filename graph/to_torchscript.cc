@@ -52,13 +52,6 @@ c10::TypePtr static_type(const Type& type) {
   }
 }
 
-c10::TypePtr without_optional(c10::TypePtr type) {
-  while (type && type->kind() == c10::TypeKind::OptionalType) {
-    type = type->expectRef<c10::OptionalType>().getElementType();
-  }
-  return type;
-}
-
 // Overloads that differ in arguments that are None here: upsample_bilinear2d with sizes, with and
 // without .vec.
 bool means_the_same(const c10::FunctionSchema& picked, const c10::FunctionSchema& meant,
@@ -70,6 +63,9 @@ bool means_the_same(const c10::FunctionSchema& picked, const c10::FunctionSchema
   }
   return picked.name() == meant.name();
 }
+
+constexpr const char* kForIntegers =
+    "integers have no form in TorchScript; run them as a .fxq program or export them to ONNX";
 
 bool is_open(const c10::TypePtr& type) { return !type || type->hasFreeVariables(); }
 
@@ -120,7 +116,7 @@ class ScriptWriter {
     for (const Node* input : node.inputs()) {
       if (!values_.at(input)) return "";  // told already; another problem would be its echo
     }
-    if (node.type.qparams) return "integers run as a .fxq program or as ONNX";
+    if (node.type.qparams) return kForIntegers;
     try {
       values_[&node] = value_of(node);
     } catch (const c10::Error& error) {
@@ -150,7 +146,7 @@ class ScriptWriter {
       case NodeKind::kCallMethod:
         break;
     }
-    TORCH_CHECK(false, "a method of an object");
+    TORCH_CHECK(false, "methods of objects are not written; call the operator behind it");
   }
 
   jit::Value* constant(const c10::IValue& value) { return graph_->insertConstant(value); }
@@ -163,7 +159,7 @@ class ScriptWriter {
     const c10::TypePtr type = without_optional(formal);
     if (const auto* dict = argument.get_if<DictArg>()) return dict_value(*dict, type);
     const std::vector<Argument>* items = argument.items();
-    TORCH_CHECK(items, "a slice of Python's");
+    TORCH_CHECK(items, "Python's slices are no arguments of operators; call aten::slice");
     if (argument.is<ListArg>() || (type && type->kind() == c10::TypeKind::ListType)) {
       return list_value(*items, type);
     }
@@ -202,9 +198,8 @@ class ScriptWriter {
 
   // All arguments in schema order; the op that TorchScript picks must be the one that was meant.
   jit::Value* call(const c10::FunctionSchema& schema, const std::vector<jit::Value*>& values) {
-    if (schema.name().rfind("fxq::", 0) == 0) {  // identity and stubs; others have integers
-      TORCH_CHECK(op_def(op_from_overload(schema.name())).rule != Rule::kNotTensor,
-                  "TorchScript has no such op");
+    if (is_own(schema)) {  // identity and stubs; others have integers
+      TORCH_CHECK(op_def(op_from_overload(schema.name())).rule != Rule::kNotTensor, kForIntegers);
       return values[0];
     }
     std::vector<jit::NamedValue> args, kwargs;
@@ -252,8 +247,12 @@ class ScriptWriter {
     jit::Value* whole = argument(node.args()[0], nullptr);
     jit::Value* key = argument(node.args()[1], nullptr);
     if (const auto tuple = whole->type()->cast<c10::TupleType>()) {
-      const auto index = static_cast<size_t>(*node.args()[1].get_if<int64_t>());
-      jit::Node* item = graph_->createTupleIndex(whole, key, tuple->elements().at(index));
+      const auto size = static_cast<int64_t>(tuple->elements().size());
+      const int64_t* given = node.args()[1].get_if<int64_t>();
+      const bool fits = given && *given >= -size && *given < size;
+      TORCH_CHECK(fits, "a tuple of ", size, " items takes a constant index that lies inside");
+      const auto index = static_cast<size_t>(*given < 0 ? *given + size : *given);
+      jit::Node* item = graph_->createTupleIndex(whole, key, tuple->elements()[index]);
       return graph_->insertNode(item)->output();
     }
     return graph_->insert(jit::aten::__getitem__, {whole, key});
@@ -266,7 +265,9 @@ class ScriptWriter {
       return call_opaque(node, *opaque);
     }
     const auto* op = dynamic_cast<const OpModule*>(module.get());
-    TORCH_CHECK(op, "a ", module->class_name(), " has no TorchScript form");
+    TORCH_CHECK(
+        op, "a ", module->class_name(),
+        " has no TorchScript form; write the float graph, or convert it and export it to ONNX");
     return call_op(node, *op);
   }
 
@@ -282,30 +283,33 @@ class ScriptWriter {
     return graph_->insertNode(call)->output();
   }
 
-  // In the order of OpModule::bind: tensors and attributes by name, the node's arguments between.
   jit::Value* call_op(const Node& node, const OpModule& op) {
     const c10::FunctionSchema& schema = *op.callee().schema;
+    const auto sources = op.sources(node.args().size());
+    TORCH_CHECK(sources.ok(), std::string(sources.status().message()));
     std::vector<jit::Value*> values;
-    size_t next = 0;
-    for (const c10::Argument& formal : schema.arguments()) {
+    auto next_input = node.args().begin();
+    for (size_t i = 0; i < sources->size(); ++i) {
+      const c10::Argument& formal = schema.arguments()[i];
       const std::string& name = formal.name();
-      bool named = false;
-      for (const auto& [key, tensor] : op.tensors()) {
-        if (key != name) continue;
-        named = true;
-        values.push_back(tensor.defined() ? tree_.read(*graph_, node.target() + "." + name)
-                                          : constant(c10::IValue()));
-      }
-      if (named) continue;
-      if (const Argument* value = op.attribute(name)) {
-        values.push_back(argument(*value, formal.type()));
-      } else if (is_mode_argument(name)) {
-        values.push_back(constant(op.is_training()));
-      } else if (next < node.args().size()) {
-        values.push_back(argument(node.args()[next++], formal.type()));
-      } else {
-        TORCH_CHECK(formal.default_value(), "it needs an argument ", name);
-        values.push_back(constant(*formal.default_value()));
+      switch ((*sources)[i]) {
+        case OpModule::Source::kTensor:
+          values.push_back(op.tensor(name).defined()
+                               ? tree_.read(*graph_, node.target() + "." + name)
+                               : constant(c10::IValue()));
+          break;
+        case OpModule::Source::kAttribute:
+          values.push_back(argument(*op.attribute(name), formal.type()));
+          break;
+        case OpModule::Source::kMode:
+          values.push_back(constant(op.is_training()));
+          break;
+        case OpModule::Source::kInput:
+          values.push_back(argument(*next_input++, formal.type()));
+          break;
+        case OpModule::Source::kDefault:
+          values.push_back(constant(*formal.default_value()));
+          break;
       }
     }
     return call(schema, values);

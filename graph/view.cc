@@ -42,7 +42,7 @@ OpView::OpView(const GraphModule& gm, const Node* node)
     const auto& arguments = node->schema()->arguments();
     for (size_t i = 0; i < arguments.size(); ++i) {
       const std::string& name = arguments[i].name();
-      const bool own = node->schema()->name().compare(0, 5, "fxq::") == 0;
+      const bool own = is_own(*node->schema());
       if (contains(def().params, name) || !(own || is_tensor_like(arguments[i].type()))) continue;
       const Argument* value = argument(name);
       if (value) append_nodes(*value, operands_);

@@ -123,12 +123,6 @@ TEST_F(CliTest, LibrariesThatAreNone) {
           "can't be loaded as a library");
 }
 
-// A branch on sizes that changes a list: capture needs no example, and takes one.
-TEST_F(CliTest, ShapesDecideBeforeThereIsAGraph) {
-  const Outcome outcome = fxq("inspect " + fixture("odd_levels.script.pt") + " --shape 2x3x8x8");
-  EXPECT_EQ(outcome.code, 0) << outcome.text;
-}
-
 // forward(x, factor: int = 2, mask: Optional[Tensor] = None): data for x is enough.
 TEST_F(CliTest, ArgumentsWithDefaultsNeedNoData) {
   const std::string net = fixture("odd_defaults");

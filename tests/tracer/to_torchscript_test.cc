@@ -11,6 +11,7 @@
 
 #include "fxq/data/npy.h"
 #include "fxq/graph/tensor_convert.h"
+#include "fxq/graph/text.h"
 #include "script_source.h"
 
 namespace fxq {
@@ -65,7 +66,7 @@ std::vector<c10::IValue> inputs_of(const std::filesystem::path& model) {
 
 TEST(ToTorchScript, FixturesComeBack) {
   if (fixtures().empty()) GTEST_SKIP() << "no fixture models";
-  torch::jit::setGraphExecutorOptimize(false);  // compiling takes longer than running once
+  const torch::jit::GraphOptimizerEnabledGuard off(false);  // compiling takes longer than one run
   for (const std::filesystem::path& path : fixtures()) {
     SCOPED_TRACE(path.filename().string());
     auto module = load_script_module(path.string());
@@ -93,6 +94,31 @@ def forward(self, x):
   for (const auto& entry : written->named_parameters()) names.push_back(entry.name);
   EXPECT_THAT(names, ::testing::UnorderedElementsAre("m", "c"));
   expect_same(module, *written, {at::randn({2, 3})});
+}
+
+TEST(ToTorchScript, ItemsOfTuples) {
+  const auto last = parse_text("graph (%x: (tensor, tensor)) { %a = getitem(%x, -1) return %a }");
+  ASSERT_TRUE(last.ok()) << last.status();
+  auto written = to_torchscript(*last);
+  ASSERT_TRUE(written.ok()) << written.status();
+  const auto pair = c10::ivalue::Tuple::create({at::zeros({1}), at::ones({1})});
+  EXPECT_TRUE(at::equal(written->forward({pair}).toTensor(), at::ones({1})));
+  for (const char* index : {"2", "%i", "\"a\""}) {
+    const auto bad = parse_text("graph (%x: (tensor, tensor), %i: int) { %a = getitem(%x, " +
+                                std::string(index) + ") return %a }");
+    ASSERT_TRUE(bad.ok()) << bad.status();
+    EXPECT_THAT(std::string(to_torchscript(*bad).status().message()), HasSubstr("of 2 items"));
+  }
+}
+
+TEST(ToTorchScript, SaysWhichNodesItCannotWriteAndWhatTakesThem) {
+  const auto gm = parse_text(
+      "graph (%x: f32[2]) { %q = quantize(%x) : i8[2] q(0.1) %d = dequantize(%q) return %d }");
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  const absl::Status status = to_torchscript(*gm).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::AllOf(HasSubstr("%q"), HasSubstr(".fxq"), HasSubstr("ONNX")));
 }
 
 TEST(ToTorchScript, EffectsStateAndContainers) {
