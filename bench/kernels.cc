@@ -12,13 +12,14 @@
 #include "fmt/format.h"
 #include "fxq/base/check.h"
 #include "fxq/runtime/executor.h"
+#include "fxq/tests/runtime/program_builder.h"
 #include "int8_peak.h"
 
 namespace fxq {
 namespace {
 
+using testing::Attrs;
 using Dims = std::vector<int64_t>;
-using Attrs = std::map<std::string, Attr>;
 
 // One measured step. Its operands are quantized from float inputs of the given shapes.
 struct Case {
@@ -159,48 +160,43 @@ std::vector<Case> move_cases() {
           {"1 on each side", "Pad", {kMap}, {{"pad", Dims{1, 1, 1, 1}}}}};
 }
 
-class Builder {
- public:
-  explicit Builder(const Case& c) {
-    std::vector<ValueId> ids;
-    for (const Dims& dims : c.operands) ids.push_back(quantized(dims, c.from));
-    for (const HostTensor& tensor : c.constants) {
-      ids.push_back(program_.add_constant(fmt::format("c{}", ids.size()), tensor));
-    }
-    const ValueId result = step(c.kernel, ids, c.attrs, c.to, "measured");
-    const bool is_float = c.to == DType::kF32;
-    program_.output.value =
-        is_float ? result : step("Dequantize", {result}, {{"scale", 0.1}}, DType::kF32, "y");
-  }
+// From floats and to floats.
+std::vector<Case> end_cases() {
+  const Dims picture = {1, 3, 224, 224};
+  return {
+      {"3 x 224 x 224",
+       "Quantize",
+       {picture},
+       {{"scale", 0.05}, {"dtype", "u8"}},
+       {},
+       DType::kF32,
+       DType::kU8},
+      {"3 x 224 x 224", "Dequantize", {picture}, {{"scale", 0.1}}, {}, DType::kU8, DType::kF32}};
+}
 
-  Program program() { return std::move(program_); }
-
- private:
-  ValueId value(std::string name, DType dtype) {
-    Value value;
-    value.name = std::move(name);
-    value.dtype = dtype;
-    return program_.add_value(std::move(value));
-  }
-  ValueId step(std::string kernel, std::vector<ValueId> inputs, Attrs attrs, DType dtype,
-               const std::string& name) {
-    const ValueId id = value(name, dtype);
-    program_.steps.push_back(
-        {std::move(kernel), 1, name, std::move(inputs), {id}, std::move(attrs)});
-    return id;
-  }
-  ValueId quantized(const Dims& dims, DType dtype) {
-    const std::string name = fmt::format("x{}", program_.inputs.size());
-    const ValueId x = value(name, DType::kF32);
-    program_.values[x].rank = static_cast<int>(dims.size());
-    program_.inputs.push_back(x);
-    if (dtype == DType::kF32) return x;
-    return step("Quantize", {x}, {{"scale", 0.05}, {"dtype", std::string(dtype_name(dtype))}},
-                dtype, name + "_q");
-  }
-
-  Program program_;
+struct OneStep {
+  Program program;
+  std::string name;  // of the measured step
 };
+
+OneStep program_of(const Case& c) {
+  testing::ProgramBuilder b;
+  std::vector<ValueId> ids;
+  for (const Dims& dims : c.operands) {
+    const auto name = fmt::format("x{}", ids.size());
+    ids.push_back(b.input(name, DType::kF32, static_cast<int>(dims.size())));
+    if (c.from == DType::kF32) continue;
+    const Attrs attrs = {{"scale", 0.05}, {"dtype", std::string(dtype_name(c.from))}};
+    ids.back() = b.step("Quantize", {ids.back()}, attrs, c.from);
+  }
+  for (const HostTensor& tensor : c.constants) {
+    ids.push_back(b.constant(fmt::format("c{}", ids.size()), tensor));
+  }
+  ValueId last = b.step(c.kernel, ids, c.attrs, c.to);
+  std::string name = b.program().steps.back().name;
+  if (c.to != DType::kF32) last = b.step("Dequantize", {last}, {{"scale", 0.1}}, DType::kF32);
+  return {b.output({last}), std::move(name)};
+}
 
 // Seconds of all calls so far of the step of this name.
 const StepProfile& measured(const std::vector<StepProfile>& steps, const std::string& name) {
@@ -239,21 +235,22 @@ int64_t bytes_moved(const Case& c, const HostTensor& result) {
   return bytes;
 }
 
-void BM_Kernel(benchmark::State& state, const Case& c, const std::string& name) {
-  const auto executor = executor_for(Builder(c).program());
+void BM_Kernel(benchmark::State& state, const Case& c) {
+  const OneStep one = program_of(c);
+  const auto executor = executor_for(one.program);
   const std::vector<HostTensor> inputs = inputs_of(c);
   const auto first = executor->run(inputs);
   FXQ_CHECK(first.ok(), first.status().ToString());
-  double before = measured(executor->profile(), name).seconds;
+  double before = measured(executor->profile(), one.name).seconds;
   const double begin = before;
   for (auto _ : state) {
     executor->run(inputs).IgnoreError();
-    const double now = measured(executor->profile(), name).seconds;
+    const double now = measured(executor->profile(), one.name).seconds;
     state.SetIterationTime(now - before);
     before = now;
   }
   state.SetBytesProcessed(state.iterations() * bytes_moved(c, first->front()));
-  state.SetLabel(measured(executor->profile(), name).implementation);
+  state.SetLabel(measured(executor->profile(), one.name).implementation);
   if (c.macs == 0) return;
   const double gops = 2e-9 * c.macs * static_cast<double>(state.iterations()) / (before - begin);
   static const double peak = vnni_gops();
@@ -261,29 +258,15 @@ void BM_Kernel(benchmark::State& state, const Case& c, const std::string& name) 
   if (peak > 0) state.counters["share"] = gops / peak;
 }
 
-// Slope of the run time over a chain of steps on 16 bytes: what the executor adds to each step.
+// A long chain of steps on 16 bytes: what the executor adds to each step.
 void BM_StepOverhead(benchmark::State& state) {
   const auto length = static_cast<int>(state.range(0));
-  Program program;
-  Case c{"", "Relu", {{1, 16, 1, 1}}, {}, {}, DType::kI8, DType::kI8};
-  program = Builder(c).program();
-  const Step relu = program.steps[1];
-  ValueId last = relu.outputs[0];
-  for (int i = 0; i < length; ++i) {
-    Value value = program.values[relu.outputs[0]];
-    value.name = fmt::format("relu{}", i);
-    const ValueId next = program.add_value(value);
-    Step step = relu;
-    step.name = value.name;
-    step.inputs = {last};
-    step.outputs = {next};
-    program.steps.insert(program.steps.end() - 1, step);
-    last = next;
-  }
-  program.steps.back().inputs = {last};
-  auto executor = Executor::create(std::move(program));
+  testing::ProgramBuilder b;
+  ValueId last = b.input("x", DType::kI8, 4);
+  for (int i = 0; i < length; ++i) last = b.step("Relu", {last}, {}, DType::kI8);
+  auto executor = Executor::create(b.output({last}));
   FXQ_CHECK(executor.ok(), executor.status().ToString());
-  const std::vector<HostTensor> inputs = inputs_of(c);
+  const std::vector<HostTensor> inputs = {HostTensor(DType::kI8, {1, 16, 1, 1})};
   for (auto _ : state) (*executor)->run(inputs).IgnoreError();
   state.counters["per_step"] = benchmark::Counter(
       length, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
@@ -291,20 +274,8 @@ void BM_StepOverhead(benchmark::State& state) {
 
 void add(const std::vector<Case>& cases) {
   for (const Case& c : cases) {
-    auto row = [c](benchmark::State& state) { BM_Kernel(state, c, "measured"); };
+    auto row = [c](benchmark::State& state) { BM_Kernel(state, c); };
     benchmark::RegisterBenchmark(fmt::format("{}/{}", c.kernel, c.label).c_str(), row)
-        ->UseManualTime()
-        ->Unit(benchmark::kMicrosecond);
-  }
-}
-
-void add_ends() {
-  const Case c{"", "Relu", {{1, 3, 224, 224}}, {}, {}, DType::kI8, DType::kI8};
-  for (const auto& [kernel, name] : {std::pair("Quantize", "x0_q"), std::pair("Dequantize", "y")}) {
-    auto row = [c, step = std::string(name)](benchmark::State& state) {
-      BM_Kernel(state, c, step);
-    };
-    benchmark::RegisterBenchmark(fmt::format("{}/3 x 224 x 224", kernel).c_str(), row)
         ->UseManualTime()
         ->Unit(benchmark::kMicrosecond);
   }
@@ -318,7 +289,7 @@ int main(int count, char** arguments) {
   fxq::add(fxq::arithmetic_cases());
   fxq::add(fxq::window_cases());
   fxq::add(fxq::move_cases());
-  fxq::add_ends();
+  fxq::add(fxq::end_cases());
   benchmark::RegisterBenchmark("StepOverhead", fxq::BM_StepOverhead)->Arg(1000);
   benchmark::Initialize(&count, arguments);
   if (benchmark::ReportUnrecognizedArguments(count, arguments)) return 2;

@@ -6,7 +6,7 @@
 
 #include "conv_case.h"
 #include "fxq/runtime/executor.h"
-#include "program_builder.h"
+#include "program_run.h"
 
 namespace fxq {
 namespace {

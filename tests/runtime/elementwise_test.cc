@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "fxq/runtime/storage.h"
-#include "program_builder.h"
+#include "program_run.h"
 
 namespace fxq {
 namespace {

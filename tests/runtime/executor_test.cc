@@ -11,7 +11,7 @@
 #include "fxq/base/safetensors.h"
 #include "fxq/runtime/storage.h"
 #include "fxq/runtime/vectorize.h"
-#include "program_builder.h"
+#include "program_run.h"
 
 namespace fxq {
 namespace {

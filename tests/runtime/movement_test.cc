@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "program_builder.h"
+#include "program_run.h"
 
 namespace fxq {
 namespace {

@@ -9,7 +9,7 @@
 #include "fxq/runtime/memory_plan.h"
 #include "fxq/runtime/storage.h"
 #include "fxq/runtime/thread_pool.h"
-#include "program_builder.h"
+#include "program_run.h"
 
 namespace fxq {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "program_builder.h"
+#include "program_run.h"
 
 namespace fxq {
 namespace {

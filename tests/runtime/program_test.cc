@@ -8,7 +8,7 @@
 #include <set>
 
 #include "fxq/runtime/kernel_table.h"
-#include "program_builder.h"
+#include "program_run.h"
 
 namespace fxq {
 namespace {

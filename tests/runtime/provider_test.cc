@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "fxq/runtime/storage.h"
-#include "program_builder.h"
+#include "program_run.h"
 
 namespace fxq {
 namespace {
