@@ -13,6 +13,7 @@ import sys
 import numpy
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+TARGETS = sorted(path.stem for path in (ROOT / "fuzz").glob("*.cc"))
 LARGEST = 60_000  # bytes of a seed
 CONFIGS = (
     "{}",
@@ -61,14 +62,14 @@ def seed_programs(folder: pathlib.Path, build: pathlib.Path) -> None:
 
 def main() -> None:
     build, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    for name in ("npy", "npz", "text", "program", "config"):
+    for name in TARGETS:
         (folder / name).mkdir(parents=True, exist_ok=True)
     seed_arrays(folder)
     seed_text(folder)
     seed_programs(folder, build)
     for number, text in enumerate(CONFIGS):
         (folder / "config" / f"{number}.json").write_text(text, encoding="utf-8")
-    empty = [name for name in ("npy", "npz", "text", "program", "config") if not any((folder / name).iterdir())]
+    empty = [name for name in TARGETS if not any((folder / name).iterdir())]
     if empty:
         sys.exit(f"no seeds for {', '.join(empty)}: build and run the tests first (./dev test)")
 

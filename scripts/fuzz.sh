@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 seconds="${1:-60}"
 [ $# -gt 0 ] && shift
 targets=("$@")
-[ $# -gt 0 ] || targets=(npy npz program text config)
+[ $# -gt 0 ] || mapfile -t targets < <(basename -s .cc fuzz/*.cc)
 folder="$build/fuzz"
 mkdir -p "$folder"
 
