@@ -108,7 +108,9 @@ TEST(PoolingTest, MaxPool) {
 
 TEST(PoolingTest, AvgPool) {
   // The same scale on both sides is where sums tie: half to even.
-  for (const auto& [c, scale_out] : cases_by_scales({kOut, kIn, 1.0})) {
+  for (const auto& entry : cases_by_scales({kOut, kIn, 1.0})) {
+    const PoolCase& c = entry.first;
+    const double scale_out = entry.second;
     if (c.dilation != 1) continue;
     for (DType type : {DType::kU8, DType::kI8, DType::kI16}) {
       const HostTensor x = random_integers(type, c.dims, 1);
