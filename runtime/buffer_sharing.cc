@@ -69,7 +69,7 @@ class Sharer {
     if (kernel == nullptr || kernel->sharing == nullptr) return false;
     const std::vector<Desc> inputs = gather(step.inputs, descs_);
     const std::vector<Desc> outputs = gather(step.outputs, descs_);
-    const Sharing sharing = kernel->sharing(step, inputs, outputs);
+    const Sharing sharing = kernel->sharing(CompleteStep(step, descs_), inputs, outputs);
     if (sharing.kind == Sharing::Kind::kAlias) {
       join(step.outputs[0], step.inputs[sharing.inputs[0]]);
       result_.skipped[now] = true;

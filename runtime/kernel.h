@@ -27,7 +27,7 @@ struct Desc {
   std::vector<int64_t> dims;             // of a tensor; logical (N, C, ...)
   Scalar scalar;                         // of any other kind: its contents
   const HostTensor* constant = nullptr;  // a constant tensor's contents, plain row-major
-  bool absent = false;                   // an optional input that the step does not have
+  bool absent = false;  // an optional input that the step lacks, or a result that is None
 
   int64_t rank() const { return static_cast<int64_t>(dims.size()); }
   std::string describe() const;  // "u8[1,64,56,56]", "int 3"

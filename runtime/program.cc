@@ -87,7 +87,16 @@ class Verifier {
     for (ValueId id : step.inputs) {
       if (id != kNoValue) use(id, where);
     }
+    for (const auto& [name, id] : step.computed) check_computed(name, id, where);
     for (ValueId id : step.outputs) define(id, where);
+  }
+
+  void check_computed(const std::string& name, ValueId id, const std::string& where) {
+    use(id, where);
+    if (!exists(id)) return;
+    const ValueKind kind = program_.values[id].kind;
+    if (kind == ValueKind::kInt || kind == ValueKind::kInts) return;
+    problem("attribute {} of {} is no register of integers", name, where);
   }
 
   void check_guard(const Guard& guard) {

@@ -45,6 +45,7 @@ struct Step {
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
   std::map<std::string, Attr> attrs;
+  std::map<std::string, ValueId> computed;  // attributes that kInt and kInts registers hold
 };
 
 // What run() returns, as the model's author wrote it. Leaves are numbered depth first.

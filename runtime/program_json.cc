@@ -57,6 +57,7 @@ Json step_json(const Step& step) {
   json["in"] = step.inputs;
   json["out"] = step.outputs;
   for (const auto& [name, attr] : step.attrs) json["attrs"][name] = attr_json(attr);
+  if (!step.computed.empty()) json["computed"] = step.computed;
   return json;
 }
 
@@ -121,6 +122,9 @@ Step read_step(const Json& json) {
   step.outputs = json.at("out").get<std::vector<ValueId>>();
   if (json.contains("attrs")) {
     for (const auto& [name, attr] : json["attrs"].items()) step.attrs[name] = read_attr(attr);
+  }
+  if (json.contains("computed")) {
+    step.computed = json["computed"].get<std::map<std::string, ValueId>>();
   }
   return step;
 }

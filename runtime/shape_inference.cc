@@ -49,6 +49,7 @@ std::string missing_kernel(const Step& step, const KernelProvider* provider) {
 
 absl::Status check_declared(const Program& program, const Step& step, ValueId id,
                             const Desc& desc) {
+  if (desc.absent) return absl::OkStatus();  // only a step that can do without may read it
   const Value& value = program.values[id];
   const bool same_type =
       desc.kind == value.kind && (desc.kind != ValueKind::kTensor || desc.dtype == value.dtype);
@@ -82,8 +83,11 @@ absl::Status check_constants(const Step& step, const Kernel& kernel, Descs input
   return absl::OkStatus();
 }
 
-absl::Status infer_step(const Program& program, const Step& step, const ResolvedKernels& resolved,
-                        const Kernel* kernel, std::vector<Desc>& descs) {
+absl::Status infer_step(const Program& program, const Step& written,
+                        const ResolvedKernels& resolved, const Kernel* kernel,
+                        std::vector<Desc>& descs) {
+  const CompleteStep complete(written, descs);
+  const Step& step = complete;
   const std::vector<Desc> inputs = gather(step.inputs, descs);
   if (kernel != nullptr) FXQ_RETURN_IF_ERROR(check_constants(step, *kernel, inputs));
   absl::StatusOr<std::vector<Desc>> outputs =
@@ -123,6 +127,15 @@ absl::Status set_inputs(const Program& program, absl::Span<const std::vector<int
   return absl::InvalidArgumentError(absl::StrJoin(problems, "; "));
 }
 
+absl::Status check_outputs(const Program& program, absl::Span<const Desc> descs) {
+  for (ValueId id : program.output_values()) {
+    if (!descs[id].absent) continue;
+    return absl::UnimplementedError(fmt::format(
+        "output '{}' is None for these inputs; a program gives tensors", program.values[id].name));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status check_guards(const Program& program, absl::Span<const Desc> descs) {
   std::vector<std::string> failed;
   for (const Guard& guard : program.guards) {
@@ -152,6 +165,18 @@ absl::StatusOr<ResolvedKernels> resolve_kernels(const Program& program,
   if (missing.empty()) return resolved;
   return absl::UnimplementedError(fmt::format("{} of {} steps cannot run here: {}", missing.size(),
                                               program.steps.size(), absl::StrJoin(missing, "; ")));
+}
+
+CompleteStep::CompleteStep(const Step& step, absl::Span<const Desc> descs) : step_(step) {
+  if (step.computed.empty()) return;
+  copy_ = step;
+  for (const auto& [name, id] : step.computed) {
+    if (const auto* ints = std::get_if<std::vector<int64_t>>(&descs[id].scalar)) {
+      copy_->attrs[name] = *ints;
+    } else if (const auto* integer = std::get_if<int64_t>(&descs[id].scalar)) {
+      copy_->attrs[name] = *integer;
+    }
+  }
 }
 
 std::vector<Desc> gather(absl::Span<const ValueId> ids, absl::Span<const Desc> descs) {
@@ -184,6 +209,7 @@ absl::StatusOr<std::vector<Desc>> infer_program(const Program& program,
     FXQ_RETURN_IF_ERROR(infer_step(program, program.steps[i], kernels, kernels.kernels[i], descs));
   }
   FXQ_RETURN_IF_ERROR(check_guards(program, descs));
+  FXQ_RETURN_IF_ERROR(check_outputs(program, descs));
   return descs;
 }
 

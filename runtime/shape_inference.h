@@ -2,6 +2,7 @@
 // checked. Pure functions of the program; what they refuse is InvalidArgument and names the step.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -24,6 +25,17 @@ absl::StatusOr<ResolvedKernels> resolve_kernels(const Program& program,
 absl::StatusOr<std::vector<Desc>> infer_program(const Program& program,
                                                 const ResolvedKernels& kernels,
                                                 absl::Span<const std::vector<int64_t>> shapes);
+
+// A step with all its attributes: those that registers hold are read out of their descs.
+class CompleteStep {
+ public:
+  CompleteStep(const Step& step, absl::Span<const Desc> descs);
+  operator const Step&() const { return copy_ ? *copy_ : step_; }  // NOLINT: it is one
+
+ private:
+  const Step& step_;
+  std::optional<Step> copy_;
+};
 
 // The descs of a step's ids; an id of kNoValue gives an absent one.
 std::vector<Desc> gather(absl::Span<const ValueId> ids, absl::Span<const Desc> descs);

@@ -40,7 +40,8 @@ class Binder {
 
  private:
   absl::Status bind_step(int index) {
-    const Step& step = program_.steps[index];
+    const CompleteStep complete(program_.steps[index], signature_->descs);
+    const Step& step = complete;
     const std::vector<Desc> inputs = gather(step.inputs, signature_->descs);
     const std::vector<Desc> outputs = gather(step.outputs, signature_->descs);
     BindContext context;

@@ -4,11 +4,14 @@
 #include <ATen/core/function_schema.h>
 #include <fmt/format.h>
 
+#include <unordered_set>
+
 #include "fxq/graph/interpreter.h"
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/naming.h"
 #include "fxq/graph/tensor_convert.h"
 #include "fxq/tracer/aliases.h"
+#include "fxq/tracer/views.h"
 
 namespace fxq {
 namespace {
@@ -122,10 +125,43 @@ bool Emitter::can_rebind(const Value& value) const {
   return true;
 }
 
+bool Emitter::can_write_through(const ValuePtr& value) const {
+  const ValuePtr root = view_root(value);
+  if (!root->is(Value::Kind::kNode) || !root->storage) return false;
+  if (root->storage->external || root->may_have_gaps) return false;
+  for (const auto& weak : root->storage->values) {
+    const ValuePtr other = weak.lock();
+    if (other && other != root && view_root(other) != root && used_later(*other)) return false;
+  }
+  return true;
+}
+
+// The root is a new node from here on, and so are its views that are still read.
+void Emitter::write_through(const ValuePtr& value, const ValuePtr& changed) {
+  const ValuePtr root = view_root(value);
+  const EmitCall call = [this](const c10::FunctionSchema& schema, std::vector<ValuePtr> args) {
+    return emit(Call{&schema, std::move(args)}, {c10::TensorType::get()})[0];
+  };
+  const std::vector<std::weak_ptr<Value>> shared = root->storage->values;
+  root->node = write_back(value, changed, call)->node;
+  std::unordered_set<const Value*> fresh{root.get()};
+  const std::function<void(const ValuePtr&)> refresh = [&](const ValuePtr& view) {
+    if (!fresh.insert(view.get()).second) return;
+    const ValuePtr& base = view->view->args[0];
+    refresh(base);
+    view->node = show_again(*view->view, base, call)->node;
+  };
+  for (const auto& weak : shared) {
+    const ValuePtr other = weak.lock();
+    if (other && view_root(other) == root && (other == value || used_later(*other))) refresh(other);
+  }
+}
+
 void Emitter::rebind(const ValuePtr& value, const ValuePtr& result) {
   value->node = result->node;
   value->may_have_gaps = result->may_have_gaps;
   value->storage = result->storage;
+  value->view = result->view;
   value->storage->values.push_back(value);
 }
 
@@ -161,6 +197,10 @@ std::vector<ValuePtr> Emitter::call_in_place(const c10::FunctionSchema& schema,
   const c10::FunctionSchema* functional = functional_form(schema);
   if (functional && can_rebind(*target)) {
     rebind(target, emit(Call{functional, args}, types)[0]);
+    return {target};
+  }
+  if (functional && can_write_through(target)) {
+    write_through(target, emit(Call{functional, args}, types)[0]);
     return {target};
   }
   if (is_container(*target)) {
@@ -229,6 +269,7 @@ void Emitter::add_alias(const c10::FunctionSchema& schema, const std::vector<Val
     share_storage(results[i], args[*base]);
     const bool keeps_all = op_def(op_from_overload(overload_name(schema))).keeps_all;
     results[i]->may_have_gaps = args[*base]->may_have_gaps || !keeps_all;
+    if (results.size() == 1 && *base == 0) note_view(schema, args, results[i]);
   }
   // Lists made of others (slices, sums, copies) hold the same tensors.
   for (const ValuePtr& result : results) {

@@ -47,6 +47,9 @@ class Emitter {
 
   // The value as a node's argument; constant tensors become get_attr nodes on first use.
   Argument argument(const ValuePtr& value);
+  // Writing into the value can be said without writing: every tensor that shares its memory and is
+  // read later is a view that can be made again.
+  bool can_write_through(const ValuePtr& value) const;
   // Rebinds the cell to a new node; false where that is not exact (views, inputs, module tensors).
   bool can_rebind(const Value& value) const;
   void rebind(const ValuePtr& value, const ValuePtr& result);
@@ -60,6 +63,7 @@ class Emitter {
   std::vector<ValuePtr> call_in_place(const c10::FunctionSchema& schema,
                                       const std::vector<ValuePtr>& args, size_t written,
                                       const std::vector<c10::TypePtr>& types);
+  void write_through(const ValuePtr& value, const ValuePtr& changed);
   std::vector<ValuePtr> emit(Call call, const std::vector<c10::TypePtr>& types);
   Node* make_node(const Call& call);
   void bind_constant(const ValuePtr& value);

@@ -230,14 +230,16 @@ bool ScriptReader::fold_number(const JitNode* node, const std::vector<ValuePtr>&
   static const auto* integer_ops =
       new std::unordered_map<std::string, std::string>{{"aten::add", "aten::add.int"},
                                                        {"aten::sub", "aten::sub.int"},
+                                                       {"aten::rsub", "aten::sub.int"},
                                                        {"aten::mul", "aten::mul.int"},
                                                        {"aten::floor_divide", "aten::floordiv.int"},
                                                        {"aten::remainder", "aten::remainder.int"}};
   const auto op = integer_ops->find(kind.toQualString());
   if (op == integer_ops->end() || (args.size() > 2 && constant_int(*args[2]) != 1)) return false;
-  const ValuePtr left = integer_in(args[0]);
-  const ValuePtr right = integer_in(args[1]);
+  ValuePtr left = integer_in(args[0]);
+  ValuePtr right = integer_in(args[1]);
   if (!left || !right) return false;
+  if (kind == c10::aten::rsub) std::swap(left, right);
   if (!is_plain_constant(*left) || !is_plain_constant(*right)) {
     return bind_number(emitter_.call(op->second, {left, right}));
   }

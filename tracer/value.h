@@ -17,6 +17,7 @@
 namespace fxq {
 
 struct Value;
+struct View;
 using ValuePtr = std::shared_ptr<Value>;
 
 // The memory that several tensors may share: a tensor and its views.
@@ -49,8 +50,9 @@ struct Value {
   std::string path;
   std::string reason;
   std::shared_ptr<Storage> storage;
-  bool is_mode = false;   // a module's `training` flag
-  bool is_state = false;  // a list or dict that is a module's attribute
+  std::shared_ptr<const View> view;  // of a tensor that shows another one (views.h)
+  bool is_mode = false;              // a module's `training` flag
+  bool is_state = false;             // a list or dict that is a module's attribute
   // A view that may leave out elements of its memory: in-place ops keep its strides, others need
   // not.
   bool may_have_gaps = false;

@@ -53,7 +53,17 @@ Values gather(Descs inputs, const MakeTensor& tensor) {
   return values;
 }
 
+// None, or a result that the operator left out (attention weights that nobody asked for).
+bool is_nothing(const c10::IValue& value) {
+  return value.isNone() || (value.isTensor() && !value.toTensor().defined());
+}
+
 absl::StatusOr<Desc> desc_of(const c10::IValue& value) {
+  if (is_nothing(value)) {
+    Desc nothing;
+    nothing.absent = true;
+    return nothing;
+  }
   if (value.isTensor()) {
     const auto dtype = dtype_of(value.toTensor());
     if (!dtype) return absl::UnimplementedError("a result has a dtype that programs do not know");
@@ -117,7 +127,9 @@ class AtenStep : public BoundStep {
   }
 
   absl::Status copy_out(size_t i, const Values& results, std::byte* target) const {
-    if (outputs_[i].kind != ValueKind::kTensor || !target) return absl::OkStatus();
+    if (outputs_[i].kind != ValueKind::kTensor || outputs_[i].absent || !target) {
+      return absl::OkStatus();
+    }
     const c10::IValue& value = results.at(i);
     if (!value.isScalar() && !value.isTensor()) {
       return absl::UnimplementedError("its result is " + value.tagKind() +

@@ -98,6 +98,11 @@ OutputTree result_tree(Lowering& lowering, const Type& type, const std::string& 
                        const Node& node, std::vector<ValueId>& outputs) {
   OutputTree tree;
   std::vector<Type> elements = type.elements;
+  if (type.kind == Type::Kind::kList && elements.at(0).kind == Type::Kind::kInt) {
+    tree.value = lowering.register_value(ValueKind::kInts, name);
+    outputs.push_back(tree.value);
+    return tree;
+  }
   if (type.kind == Type::Kind::kList) {
     size_t count = 0;
     for (const Node* user : node.users()) {

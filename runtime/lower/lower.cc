@@ -64,6 +64,33 @@ bool writes_in_place(const Node& node) {
   return false;
 }
 
+bool reads(const Step& step, ValueId id) {
+  const auto& inputs = step.inputs;
+  if (std::find(inputs.begin(), inputs.end(), id) != inputs.end()) return true;
+  return std::any_of(step.computed.begin(), step.computed.end(),
+                     [&](const auto& attribute) { return attribute.second == id; });
+}
+
+// A number that sizes give must have reached the steps since `first`: a kernel that takes
+// constants only would compute something else without it.
+absl::Status check_numbers_are_read(const Lowering& lowering, const Node& node, size_t first) {
+  const Program& program = lowering.program();
+  for (const Node* input : node.inputs()) {
+    const OutputTree& tree = lowering.tree(input);
+    if (tree.kind != OutputTree::Kind::kValue || tree.value == kNoValue) continue;
+    if (program.values[static_cast<size_t>(tree.value)].kind == ValueKind::kTensor) continue;
+    const bool is_read =
+        std::any_of(program.steps.begin() + static_cast<int64_t>(first), program.steps.end(),
+                    [&](const Step& step) { return reads(step, tree.value); });
+    if (is_read) continue;
+    return absl::UnimplementedError(
+        fmt::format("its argument %{} is computed while it runs, which its integer kernel takes "
+                    "as a constant only",
+                    input->name()));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status lower_call(Lowering& lowering, const Node& node) {
   if (writes_in_place(node)) {
     return absl::UnimplementedError(
@@ -73,7 +100,11 @@ absl::Status lower_call(Lowering& lowering, const Node& node) {
   const OpView view(lowering.graph_module(), &node);
   const LowerFamily family = lower_family(node.op());
   const bool any_dtype = view.def().moves || view.def().rule == Rule::kNotTensor;
-  if (family && (any_dtype || touches_integers(view))) return family(lowering, view);
+  if (family && (any_dtype || touches_integers(view))) {
+    const size_t first = lowering.program().steps.size();
+    FXQ_RETURN_IF_ERROR(family(lowering, view));
+    return check_numbers_are_read(lowering, node, first);
+  }
   if (touches_integers(view)) {
     return absl::UnimplementedError("no integer kernel, and nothing dequantizes its input");
   }

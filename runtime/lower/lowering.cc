@@ -114,6 +114,30 @@ absl::StatusOr<ValueId> Lowering::int_input(const Node& node, const Argument& ar
   return list;
 }
 
+absl::StatusOr<IntsAttr> Lowering::ints_attr(const OpView& view, std::string_view name, size_t axes,
+                                             std::vector<int64_t> otherwise) {
+  IntsAttr result;
+  Argument argument = view.attr(name);
+  if (argument.is_none() || argument.is_constant()) {
+    result.known = view.attr_ints(name, std::move(otherwise));
+    if (result.known.size() == 1 && axes > 0) result.known.resize(axes, result.known[0]);
+    return result;
+  }
+  const std::vector<Argument>* items = argument.items();
+  const bool single = items && items->size() == 1;
+  if (single && axes > 0) argument = Argument::list(std::vector<Argument>(axes, items->front()));
+  FXQ_ASSIGN_OR_RETURN(result.computed, int_input(*view.node(), argument));
+  return result;
+}
+
+void IntsAttr::put(Step& step, const std::string& name) const {
+  if (computed == kNoValue) {
+    step.attrs[name] = known;
+  } else {
+    step.computed[name] = computed;
+  }
+}
+
 double scale_ratio(const Type& a, const Type& b) {
   return static_cast<double>(a.qparams->scale) / static_cast<double>(b.qparams->scale);
 }

@@ -14,6 +14,15 @@
 
 namespace fxq {
 
+// An attribute of a step: numbers, or the register that holds them once shapes are known.
+struct IntsAttr {
+  std::vector<int64_t> known;
+  ValueId computed = kNoValue;
+
+  bool empty() const { return known.empty() && computed == kNoValue; }
+  void put(Step& step, const std::string& name) const;
+};
+
 class Lowering {
  public:
   explicit Lowering(const GraphModule& gm) : gm_(gm) {}
@@ -42,6 +51,9 @@ class Lowering {
 
   // An int, or a list of ints, constant or not, as a register.
   absl::StatusOr<ValueId> int_input(const Node& node, const Argument& argument);
+  // An argument of ints; a single one counts for all of `axes` axes, if that is given.
+  absl::StatusOr<IntsAttr> ints_attr(const OpView& view, std::string_view name, size_t axes = 0,
+                                     std::vector<int64_t> otherwise = {});
 
  private:
   absl::StatusOr<ValueId> scalar(const Node& node, Attr contents, ValueKind kind);

@@ -145,31 +145,56 @@ size_t count_chunks(const OpView& view) {
   return static_cast<size_t>((extent.size + piece - 1) / piece);
 }
 
+namespace {
+
+struct SplitPlan {
+  Step attributes;
+  size_t parts = 0;
+};
+
+absl::StatusOr<SplitPlan> plan_split(Lowering& lowering, const OpView& view) {
+  SplitPlan plan;
+  plan.parts = count_parts(*view.node());
+  plan.attributes.attrs["dim"] = view.attr_int("dim");
+  if (view.op() == OpId::kChunk) {
+    plan.attributes.attrs["chunks"] = view.attr_int("chunks");
+    plan.parts = count_chunks(view);
+    return plan;
+  }
+  if (view.op() == OpId::kSplitWithSizes) {
+    const Argument given = view.attr("split_sizes");
+    if (given.items()) plan.parts = given.items()->size();
+    FXQ_ASSIGN_OR_RETURN(const IntsAttr sizes, lowering.ints_attr(view, "split_sizes"));
+    sizes.put(plan.attributes, "sizes");
+    return plan;
+  }
+  const Argument size = view.attr("split_size");
+  if (size.is_node()) {
+    FXQ_ASSIGN_OR_RETURN(plan.attributes.computed["split_size"], lowering.value(size.node()));
+  } else {
+    plan.attributes.attrs["split_size"] = view.attr_int("split_size");
+  }
+  return plan;
+}
+
+}  // namespace
+
 absl::Status lower_Split(Lowering& lowering, const OpView& view) {
   const Node& node = *view.node();
   FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
-  std::map<std::string, Attr> attrs;
-  size_t parts = count_parts(node);
-  if (view.op() == OpId::kChunk) {
-    attrs["chunks"] = view.attr_int("chunks");
-    parts = count_chunks(view);
-  } else if (view.op() == OpId::kSplitWithSizes) {
-    attrs["sizes"] = view.attr_ints("split_sizes");
-    parts = view.attr_ints("split_sizes").size();
-  } else {
-    attrs["split_size"] = view.attr_int("split_size");
-  }
-  attrs["dim"] = view.attr_int("dim");
+  FXQ_ASSIGN_OR_RETURN(SplitPlan plan, plan_split(lowering, view));
   OutputTree tree;
   tree.kind = OutputTree::Kind::kList;
   std::vector<ValueId> outputs;
   Type part = view.operand(0)->type;
   part.dims.reset();
-  for (size_t i = 0; i < parts; ++i) {
+  for (size_t i = 0; i < plan.parts; ++i) {
     outputs.push_back(lowering.tensor_value(part, node.name() + "." + std::to_string(i)));
     tree.children.push_back({OutputTree::Kind::kValue, outputs.back(), {}, {}});
   }
-  lowering.step("Split", node, {input}, outputs).attrs = std::move(attrs);
+  Step& step = lowering.step("Split", node, {input}, outputs);
+  step.attrs = std::move(plan.attributes.attrs);
+  step.computed = std::move(plan.attributes.computed);
   lowering.set(&node, std::move(tree));
   return absl::OkStatus();
 }

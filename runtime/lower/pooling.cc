@@ -20,19 +20,28 @@ size_t spatial_axes(OpId op) {
   return static_cast<size_t>(name[name.size() - 2] - '0');  // "avg_pool2d"
 }
 
-std::vector<int64_t> per_axis(std::vector<int64_t> values, size_t axes) {
-  if (values.size() == 1) values.resize(axes, values[0]);
-  return values;
-}
+struct Window {
+  IntsAttr kernel;
+  IntsAttr stride;
+  IntsAttr padding;
+  bool ceil_mode = false;
 
-void add_window(Step& step, const OpView& view) {
+  void put(Step& step) const {
+    kernel.put(step, "kernel_size");
+    (stride.empty() ? kernel : stride).put(step, "stride");
+    padding.put(step, "padding");
+    step.attrs["ceil_mode"] = ceil_mode;
+  }
+};
+
+absl::StatusOr<Window> window_of(Lowering& lowering, const OpView& view) {
   const size_t axes = spatial_axes(view.op());
-  const std::vector<int64_t> kernel = per_axis(view.attr_ints("kernel_size"), axes);
-  std::vector<int64_t> stride = per_axis(view.attr_ints("stride"), axes);
-  step.attrs["kernel_size"] = kernel;
-  step.attrs["stride"] = stride.empty() ? kernel : stride;
-  step.attrs["padding"] = per_axis(view.attr_ints("padding", {0}), axes);
-  step.attrs["ceil_mode"] = view.attr_bool("ceil_mode");
+  Window window;
+  FXQ_ASSIGN_OR_RETURN(window.kernel, lowering.ints_attr(view, "kernel_size", axes));
+  FXQ_ASSIGN_OR_RETURN(window.stride, lowering.ints_attr(view, "stride", axes));
+  FXQ_ASSIGN_OR_RETURN(window.padding, lowering.ints_attr(view, "padding", axes, {0}));
+  window.ceil_mode = view.attr_bool("ceil_mode");
+  return window;
 }
 
 // The output's size by factors, by constants, or by a register that is computed from other sizes.
@@ -67,16 +76,20 @@ absl::StatusOr<Step*> resize_step(Lowering& lowering, const OpView& view,
 
 absl::Status lower_MaxPool(Lowering& lowering, const OpView& view) {
   FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  FXQ_ASSIGN_OR_RETURN(const Window window, window_of(lowering, view));
+  FXQ_ASSIGN_OR_RETURN(const IntsAttr dilation,
+                       lowering.ints_attr(view, "dilation", spatial_axes(view.op()), {1}));
   Step& step = lowering.node_step("MaxPool", *view.node(), {input});
-  add_window(step, view);
-  step.attrs["dilation"] = per_axis(view.attr_ints("dilation", {1}), spatial_axes(view.op()));
+  window.put(step);
+  dilation.put(step, "dilation");
   return absl::OkStatus();
 }
 
 absl::Status lower_AvgPool(Lowering& lowering, const OpView& view) {
   FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  FXQ_ASSIGN_OR_RETURN(const Window window, window_of(lowering, view));
   Step& step = lowering.node_step("AvgPool", *view.node(), {input});
-  add_window(step, view);
+  window.put(step);
   add_scales(step, view);
   step.attrs["count_include_pad"] = view.attr_bool("count_include_pad", true);
   const int64_t divisor = view.attr_int("divisor_override");
@@ -86,8 +99,10 @@ absl::Status lower_AvgPool(Lowering& lowering, const OpView& view) {
 
 absl::Status lower_AdaptiveAvgPool(Lowering& lowering, const OpView& view) {
   FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  FXQ_ASSIGN_OR_RETURN(const IntsAttr sizes,
+                       lowering.ints_attr(view, "output_size", spatial_axes(view.op())));
   Step& step = lowering.node_step("AdaptiveAvgPool", *view.node(), {input});
-  step.attrs["output_size"] = per_axis(view.attr_ints("output_size"), spatial_axes(view.op()));
+  sizes.put(step, "output_size");
   add_scales(step, view);
   return absl::OkStatus();
 }
@@ -113,8 +128,9 @@ absl::Status lower_UpsampleBilinear(Lowering& lowering, const OpView& view) {
 
 absl::Status lower_Pad(Lowering& lowering, const OpView& view) {
   FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  FXQ_ASSIGN_OR_RETURN(const IntsAttr pad, lowering.ints_attr(view, "pad"));
   Step& step = lowering.node_step("Pad", *view.node(), {input});
-  step.attrs["pad"] = view.attr_ints("pad");
+  pad.put(step, "pad");
   const double scale = static_cast<double>(view.node()->type.qparams->scale);
   step.attrs["value"] = static_cast<int64_t>(std::nearbyint(view.attr_float("value") / scale));
   return absl::OkStatus();

@@ -1,0 +1,70 @@
+// %v = slice(%x, 0, 2, 4)               %v = slice(%x, 0, 2, 4)
+// fill_(%v, 1.0)                   ->   %f = fill(%v, 1.0)
+// read(%x)                              %s = slice_scatter(%x, %f, 0, 2, 4);  read(%s)
+#include "fxq/tracer/views.h"
+
+#include <ATen/core/function_schema.h>
+
+#include "fxq/graph/graph.h"
+#include "fxq/tracer/emitter.h"
+
+namespace fxq {
+namespace {
+
+// How a view is put back: inverse(base, changed, the view's other arguments), or without the base
+// where the view holds all of it.
+struct Inverse {
+  std::string_view view;
+  std::string_view inverse;
+  bool takes_base;
+};
+
+constexpr Inverse kInverses[] = {
+    {"aten::slice.Tensor", "aten::slice_scatter", true},
+    {"aten::select.int", "aten::select_scatter", true},
+    {"aten::diagonal", "aten::diagonal_scatter", true},
+    {"aten::unsqueeze", "aten::squeeze.dim", false},
+    {"aten::transpose.int", "aten::transpose.int", false},
+    {"aten::t", "aten::t", false},
+    {"aten::detach", "aten::detach", false},
+    {"aten::alias", "aten::alias", false},
+};
+
+const Inverse* inverse_of(const c10::FunctionSchema& schema) {
+  for (const Inverse& row : kInverses) {
+    if (row.view == overload_name(schema) && find_callee(row.inverse).schema) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void note_view(const c10::FunctionSchema& schema, const std::vector<ValuePtr>& args,
+               const ValuePtr& result) {
+  if (inverse_of(schema)) result->view = std::make_shared<const View>(View{&schema, args});
+}
+
+ValuePtr view_root(const ValuePtr& value) {
+  ValuePtr root = value;
+  while (root->view) root = root->view->args[0];
+  return root;
+}
+
+ValuePtr write_back(const ValuePtr& value, ValuePtr changed, const EmitCall& call) {
+  for (ValuePtr at = value; at->view; at = at->view->args[0]) {
+    const Inverse& row = *inverse_of(*at->view->schema);
+    std::vector<ValuePtr> args = at->view->args;
+    args.insert(args.begin() + 1, changed);
+    if (!row.takes_base) args.erase(args.begin());
+    changed = call(*find_callee(row.inverse).schema, std::move(args));
+  }
+  return changed;
+}
+
+ValuePtr show_again(const View& view, const ValuePtr& base, const EmitCall& call) {
+  std::vector<ValuePtr> args = view.args;
+  args[0] = base;
+  return call(*view.schema, std::move(args));
+}
+
+}  // namespace fxq
