@@ -10,6 +10,7 @@
 
 #include "fxq/base/status.h"
 #include "fxq/export/deduce_inputs.h"
+#include "fxq/export/known_values.h"
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/problems.h"
 #include "fxq/graph/tensor_convert.h"
@@ -23,28 +24,40 @@ const std::vector<int64_t> kSteps{1, 2, 32};
 
 using Types = std::unordered_map<std::string, Type>;
 
-class TypeRecorder : public ReferenceInterpreter {
- public:
-  using ReferenceInterpreter::ReferenceInterpreter;
+// What a run tells: the type of every value, and the values that data do not decide.
+struct Record {
   Types types;
+  KnownValues values;
+};
+
+class Recorder : public ReferenceInterpreter {
+ public:
+  Recorder(const GraphModule& model, std::unordered_set<std::string> data_free)
+      : ReferenceInterpreter(model), data_free_(std::move(data_free)) {}
+  Record record;
 
  protected:
   absl::Status on_value(const Node& node, c10::IValue& value) override {
-    types[node.name()] = type_of(value);
+    record.types[node.name()] = type_of(value);
+    if (data_free_.count(node.name()) != 0) record.values[node.name()] = value.deepcopy();
     return absl::OkStatus();
   }
+
+ private:
+  std::unordered_set<std::string> data_free_;
 };
 
-absl::StatusOr<Types> run(const GraphModule& model, const std::vector<c10::IValue>& inputs) {
+absl::StatusOr<Record> run(const GraphModule& model, const std::vector<c10::IValue>& inputs,
+                           const ExportOptions& options) {
   const at::NoGradGuard no_grad;
   std::vector<c10::IValue> clones;
   for (const c10::IValue& input : inputs) clones.push_back(input.deepcopy());
   GraphModule copy = model.copy(GraphModule::Copy::kCloneBuffers);
   copy.eval();
-  TypeRecorder recorder(copy);
+  Recorder recorder(copy, data_free_nodes(copy, options));
   const auto result = recorder.run(std::move(clones));
   if (!result.ok()) return result.status();
-  return std::move(recorder.types);
+  return std::move(recorder.record);
 }
 
 // Sizes for symbols: all axes of one symbol have one size.
@@ -123,26 +136,23 @@ class Typing {
     first_ = sizes_;
     const std::vector<c10::IValue> inputs = args_.empty() ? inputs_of(model_, {}, first_) : args_;
     if (inputs.size() != model_.graph().placeholders().size()) return absl::OkStatus();
-    auto types = run(model_, inputs);
-    if (!types.ok()) {
+    auto record = run(model_, inputs, options_);
+    if (!record.ok()) {
       if (args_.empty()) return absl::OkStatus();  // zeros of an old type prove nothing
-      return types.status();
+      return record.status();
     }
-    if (!first_.empty()) FXQ_RETURN_IF_ERROR(run_with_other_sizes(*types, kSteps));
-    for (Node* node : model_.graph().nodes()) {
-      const auto seen = types->find(node->name());
-      if (seen != types->end() && !node->is(NodeKind::kPlaceholder))
-        merge(node->type, seen->second);
-    }
-    return absl::OkStatus();
+    if (!first_.empty()) FXQ_RETURN_IF_ERROR(run_with_other_sizes(*record, kSteps));
+    return take(*record);
   }
 
  private:
-  void take_types(const Types& types) {
+  absl::Status take(const Record& record) {
     for (Node* node : model_.graph().nodes()) {
-      const auto seen = types.find(node->name());
-      if (seen != types.end() && !node->is(NodeKind::kPlaceholder)) merge(node->type, seen->second);
+      const auto seen = record.types.find(node->name());
+      if (seen == record.types.end() || node->is(NodeKind::kPlaceholder)) continue;
+      merge(node->type, seen->second);
     }
+    return write_known_values(model_, record.values);
   }
 
   absl::Status check_input_types() const {
@@ -164,19 +174,18 @@ class Typing {
     for (const int64_t size : {224, 64, 48, 32, 28, 24, 12, 8, 299, 512}) {
       first_ = sizes_;
       for (auto& [symbol, value] : first_) value = symbol == kBatchSymbol ? 2 : size;
-      auto types = run(model_, inputs_of(model_, {}, first_));
-      if (!types.ok()) {
-        reason = types.status();
+      auto record = run(model_, inputs_of(model_, {}, first_), options_);
+      if (!record.ok()) {
+        reason = record.status();
         continue;
       }
       // A small step proves little: pooling may round it away before a linear layer.
-      if (!run_with_other_sizes(*types, {32}).ok()) {
+      if (!run_with_other_sizes(*record, {32}).ok()) {
         fix_sizes(first_);
         first_ = {{kBatchSymbol, 2}};
-        FXQ_RETURN_IF_ERROR(run_with_other_sizes(*types, {1}));
+        FXQ_RETURN_IF_ERROR(run_with_other_sizes(*record, {1}));
       }
-      take_types(*types);
-      return absl::OkStatus();
+      return take(*record);
     }
     return absl::InvalidArgumentError(fmt::format(
         "the sizes of the inputs are not known, and the usual ones do not fit: {}; give example "
@@ -242,19 +251,22 @@ class Typing {
   }
 
   // Tries each step; the batch always grows by 1.
-  absl::Status run_with_other_sizes(Types& types, const std::vector<int64_t>& steps) {
+  absl::Status run_with_other_sizes(Record& record, const std::vector<int64_t>& steps) {
     absl::Status reason;
     for (const int64_t step : steps) {
       Sizes second = first_;
       for (auto& [symbol, size] : second) size += symbol == kBatchSymbol ? 1 : step;
       const std::vector<c10::IValue> inputs = inputs_of(model_, args_, second);
       if (inputs.empty()) return absl::OkStatus();
-      auto others = run(model_, inputs);
+      auto others = run(model_, inputs, options_);
       if (!others.ok()) {
         if (reason.ok()) reason = others.status();
         continue;
       }
-      for (auto& [name, type] : types) forget_dims(type, others->at(name), first_, second);
+      for (auto& [name, type] : record.types) {
+        forget_dims(type, others->types.at(name), first_, second);
+      }
+      keep_common(record.values, others->values);
       return absl::OkStatus();
     }
     return absl::InvalidArgumentError(

@@ -52,10 +52,20 @@ bool draws_random_numbers(const c10::FunctionSchema& schema) {
   return handle && handle->hasTag(at::Tag::nondeterministic_seeded);
 }
 
+// A question about its argument, such as prim::dtype: TorchScript's own analysis trusts the schema.
 bool is_pure_prim(const c10::FunctionSchema& schema) {
-  static const auto* pure = new std::unordered_set<std::string>{"aten", "fxq"};
+  if (schema.is_vararg() || schema.arguments().empty() || schema.returns().empty()) return false;
+  const auto symbol = c10::Symbol::fromQualString(schema.name());
+  for (const auto& op : torch::jit::getAllOperatorsFor(symbol)) {
+    if (op->schema().overload_name() != schema.overload_name()) continue;
+    return op->aliasAnalysisKind() == c10::AliasAnalysisKind::FROM_SCHEMA;
+  }
+  return false;
+}
+
+bool is_known_space(const c10::FunctionSchema& schema) {
   const std::string space = schema.name().substr(0, schema.name().find("::"));
-  return pure->count(space) != 0;
+  return space == "aten" || space == "fxq" || (space == "prim" && is_pure_prim(schema));
 }
 
 }  // namespace
@@ -80,7 +90,7 @@ bool is_impure(const Node& node) {
   if (node.is(NodeKind::kGetAttr)) return false;
   const c10::FunctionSchema* schema = node.schema();
   if (!schema) return true;
-  return !is_pure_prim(*schema) || mutates(*schema) || draws_random_numbers(*schema);
+  return !is_known_space(*schema) || mutates(*schema) || draws_random_numbers(*schema);
 }
 
 }  // namespace fxq

@@ -111,7 +111,7 @@ class Converter {
             fmt::format("%{} reads %{}, which has no fake quant; prepare the model again",
                         node->name(), operand->name()));
       }
-      Node* integers = integer_form(behind(operand));
+      Node* integers = in_width_of(*node, operand, integer_form(behind(operand)));
       if (integers != operand) gm_.graph().replace_input(node, operand, integers);
     }
     auto scale = scales_.find(node);
@@ -140,6 +140,26 @@ class Converter {
     }
     new_modules_.emplace_back(node, *std::move(module));
     return absl::OkStatus();
+  }
+
+  // What an op adds, joins or compares has the width of its result: 8-bit integers keep their
+  // scale in 16 bits, 16-bit ones keep their upper half.
+  Node* in_width_of(const Node& node, const Node* operand, Node* integers) {
+    const auto result = scales_.find(&node);
+    const bool is_input = is_weighted(node.op()) && operand != node.epilogue_add();
+    if (result == scales_.end() || is_input || shares_operand(node)) return integers;
+    const bool is_wide = integers->type.dtype == DType::kI16;
+    if (is_wide == (result->second.dtype == DType::kI16)) return integers;
+    Node*& other = other_width_[integers];
+    if (other) return other;
+    IntegerType type{is_wide ? DType::kI8 : DType::kI16, *integers->type.qparams};
+    if (is_wide) type.qparams.scale *= 256.0F;
+    const InsertionPoint point(gm_.graph(), integers->next());
+    other = gm_.graph().call_op(OpId::kRequantize, {Argument(integers)}, {},
+                                integers->name() + (is_wide ? "_i8" : "_i16"));
+    other->type = with_integers(integers->type, type);
+    other->owner = integers->owner;
+    return other;
   }
 
   // The node that holds `value` as integers: itself, or a quantize behind it.
@@ -229,6 +249,7 @@ class Converter {
   std::unordered_map<const Node*, IntegerType> scales_;
   std::unordered_map<const Node*, Node*> quantized_;
   std::unordered_map<const Node*, Node*> dequantized_;
+  std::unordered_map<const Node*, Node*> other_width_;
   std::vector<std::pair<Node*, std::shared_ptr<LeafModule>>> new_modules_;
 };
 

@@ -5,8 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
+#include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
+#include "fxq/graph/problems.h"
 #include "fxq/quant/fake_quantize.h"
 
 namespace fxq {
@@ -79,6 +82,15 @@ std::string_view parent(std::string_view path) {
   return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
 }
 
+// "torch.nn.modules.conv.Conv2d" -> "Conv2d"
+std::vector<std::string> short_names(const std::set<std::string>& classes) {
+  std::set<std::string> names;
+  for (const std::string& name : classes) {
+    if (!name.empty()) names.insert(name.substr(name.rfind('.') + 1));
+  }
+  return {names.begin(), names.end()};
+}
+
 }  // namespace
 
 absl::StatusOr<QConfig> get_default_calib_qconfig(std::string_view dtype,
@@ -124,18 +136,34 @@ absl::StatusOr<QConfig> get_default_qat_out_qconfig(std::string_view dtype,
   return qconfig;
 }
 
-QConfigResolver::QConfigResolver(const GraphModule& gm, const QConfigDict& dict) : dict_(dict) {
+QConfigResolver::QConfigResolver(const GraphModule& gm, const QConfigDict& dict)
+    : gm_(gm), dict_(dict) {
   for (const Node* node : gm.graph().nodes()) {
     if (node->is_call()) classes_.emplace_back(node->owner.path, node->owner.class_name);
   }
   std::sort(classes_.begin(), classes_.end());
 }
 
+// A module that is called is its own owner; what its code calls belongs to the caller.
+Owner QConfigResolver::owner_of(const Node& node) const {
+  if (!node.is(NodeKind::kCallModule)) return node.owner;
+  const auto module = gm_.module(node.target());
+  return module ? Owner{node.target(), module->class_name()} : node.owner;
+}
+
 const QConfig* QConfigResolver::find(const Node& node) const {
-  const std::string& path = node.owner.path;
+  const Owner owner = owner_of(node);
   auto answer = [](const std::optional<QConfig>& entry) { return entry ? &*entry : nullptr; };
-  if (const auto* entry = by_path(dict_.module_qconfig, path)) return answer(*entry);
-  if (const auto* entry = by_path(dict_.module_name, path)) return answer(*entry);
+  for (const std::string& path : {owner.path, node.owner.path}) {
+    if (const auto* entry = by_path(dict_.module_qconfig, path)) return answer(*entry);
+    if (const auto* entry = by_path(dict_.module_name, path)) return answer(*entry);
+  }
+  for (auto it = dict_.module_type.rbegin(); it != dict_.module_type.rend(); ++it) {
+    if (!owner.class_name.empty() && same_class(owner.class_name, it->first)) {
+      return answer(it->second);
+    }
+  }
+  const std::string& path = node.owner.path;
   for (std::string_view at = path;; at = parent(at)) {
     std::string_view class_name = at == path ? std::string_view(node.owner.class_name) : "";
     auto known = std::lower_bound(classes_.begin(), classes_.end(),
@@ -149,6 +177,40 @@ const QConfig* QConfigResolver::find(const Node& node) const {
     if (at.empty()) break;
   }
   return answer(dict_.global);
+}
+
+absl::Status QConfigResolver::check_names() const {
+  std::set<std::string> paths, types;
+  for (const Node* node : gm_.graph().nodes()) {
+    if (!node->is_call()) continue;
+    for (const Owner& owner : {owner_of(*node), node->owner}) {
+      for (std::string_view at = owner.path; !at.empty(); at = parent(at)) paths.emplace(at);
+      types.insert(owner.class_name);
+    }
+    paths.insert(node->origins.begin(), node->origins.end());
+  }
+  Problems problems;
+  const auto check_paths = [&](const QConfigDict::Entries& entries) {
+    for (const auto& [name, qconfig] : entries) {
+      std::string folded = name;  // conv1.bn of a fused model lives on as an origin
+      std::replace(folded.begin(), folded.end(), '.', '_');
+      if (name.empty() || paths.count(name) != 0 || paths.count(folded) != 0) continue;
+      problems.add(
+          fmt::format("qconfig: there is no module '{}'; {}", name,
+                      did_you_mean(name, std::vector<std::string>(paths.begin(), paths.end()))));
+    }
+  };
+  check_paths(dict_.module_qconfig);
+  check_paths(dict_.module_name);
+  for (const auto& [name, qconfig] : dict_.module_type) {
+    const bool known = std::any_of(types.begin(), types.end(), [&, &wanted = name](auto& type) {
+      return same_class(type, wanted);
+    });
+    if (known) continue;
+    problems.add(fmt::format("qconfig: there is no module of class '{}'; {}", name,
+                             did_you_mean(name, short_names(types))));
+  }
+  return problems.status(absl::StatusCode::kInvalidArgument, "");
 }
 
 absl::StatusOr<bool> allows_unsigned(const QConfig& qconfig, March march) {

@@ -62,8 +62,14 @@ class QConfigResolver {
   QConfigResolver(const GraphModule& gm, const QConfigDict& dict);
   // nullptr: not quantized.
   const QConfig* find(const Node& node) const;
+  // InvalidArgument: paths and classes of the dict that no node of the graph has, each with the
+  // nearest one.
+  absl::Status check_names() const;
 
  private:
+  Owner owner_of(const Node& node) const;
+
+  const GraphModule& gm_;
   const QConfigDict& dict_;
   std::vector<std::pair<std::string, std::string>> classes_;  // path -> class, sorted by path
 };

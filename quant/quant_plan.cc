@@ -50,6 +50,7 @@ class Planner {
   }
 
   absl::StatusOr<QuantPlan> plan() {
+    FXQ_RETURN_IF_ERROR(resolver_.check_names());
     for (Node* node : nodes_) decide(node);
     for (Node* node : nodes_) {
       if (plan_.runs_in_integers(node)) connect(node);

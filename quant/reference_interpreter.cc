@@ -1,6 +1,7 @@
 // Integers in or out -> reference kernel; else -> Interpreter::run_node.
 #include "fxq/quant/reference_interpreter.h"
 
+#include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -30,6 +31,13 @@ absl::StatusOr<c10::IValue> ReferenceInterpreter::run_node(const Node& node,
   const ReferenceRow& row = reference_row(node.op());
   if (!touches_integers(node))
     return Interpreter::run_node(node, std::move(args), std::move(kwargs));
+  const bool is_question = op_def(node.op()).rule == Rule::kNotTensor && !holds_integers(node.type);
+  if (!row.run && is_question) {  // what is asked of integers, the reals answer
+    for (c10::IValue& arg : args) {
+      if (arg.isTensor()) arg = arg.toTensor().to(at::kFloat);
+    }
+    return Interpreter::run_node(node, std::move(args), std::move(kwargs));
+  }
   if (!row.run) {
     return absl::InternalError(
         fmt::format("{} takes or gives integers, but has no reference kernel; "

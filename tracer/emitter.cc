@@ -27,6 +27,19 @@ void hold(const ValuePtr& container, const ValuePtr& item) {
   for_each_part(item, [&](const ValuePtr& part) { merge_storage(container, part); });
 }
 
+// Another argument shows memory that the call writes, in another order: what it reads depends on
+// what is written first.
+bool reads_what_it_writes(const std::vector<ValuePtr>& args, const Value& target) {
+  bool found = false;
+  for (const ValuePtr& arg : args) {
+    for_each_part(arg, [&](const ValuePtr& part) {
+      const bool shares = part->storage && part->storage == target.storage;
+      found |= shares && part.get() != &target && !are_disjoint(*part, target);
+    });
+  }
+  return found;
+}
+
 }  // namespace
 
 std::string overload_name(const c10::FunctionSchema& schema) {
@@ -194,7 +207,8 @@ std::vector<ValuePtr> Emitter::call_in_place(const c10::FunctionSchema& schema,
   const ValuePtr& target = args[written];
   make_unknown(target);
   argument(target);  // constants and numbers become nodes
-  const c10::FunctionSchema* functional = functional_form(schema);
+  const c10::FunctionSchema* functional =
+      reads_what_it_writes(args, *target) ? nullptr : functional_form(schema);
   if (functional && can_rebind(*target)) {
     rebind(target, emit(Call{functional, args}, types)[0]);
     return {target};

@@ -207,6 +207,29 @@ bool ScriptReader::fold_size(const JitNode* node, const std::vector<ValuePtr>& a
   return call_container(node, list_args);
 }
 
+namespace {
+
+// Sizes, and what sums, products, quotients and remainders make of them.
+bool is_non_negative(const Argument& number) {
+  if (const auto* constant = number.get_if<int64_t>()) return *constant >= 0;
+  const Node* node = number.node();
+  if (!node || op_def(node->op()).rule != Rule::kNotTensor) return false;
+  if (node->op() == OpId::kSize) return true;
+  if (node->op() == OpId::kGetItem) return node->args()[0].node()->op() == OpId::kSizes;
+  const bool differs = node->op() == OpId::kSubInt || node->op() == OpId::kNegInt;
+  return !differs && node->type.kind == Type::Kind::kInt &&
+         std::all_of(node->args().begin(), node->args().end(), is_non_negative);
+}
+
+// div rounds as floordiv: by its mode, or because both are no less than 0.
+bool rounds_down(const Value& mode, const Argument& left, const Argument& right) {
+  if (!mode.is(Value::Kind::kConstant) || !mode.constant.isString()) return false;
+  const std::string& text = mode.constant.toStringRef();
+  return text == "floor" || (text == "trunc" && is_non_negative(left) && is_non_negative(right));
+}
+
+}  // namespace
+
 // Traces hold sizes as 0-dim tensors: NumToTensor(size), floor_divide, mul, ..., Int. Integers
 // again.
 bool ScriptReader::fold_number(const JitNode* node, const std::vector<ValuePtr>& args) {
@@ -233,13 +256,20 @@ bool ScriptReader::fold_number(const JitNode* node, const std::vector<ValuePtr>&
                                                        {"aten::rsub", "aten::sub.int"},
                                                        {"aten::mul", "aten::mul.int"},
                                                        {"aten::floor_divide", "aten::floordiv.int"},
+                                                       {"aten::div", "aten::floordiv.int"},
                                                        {"aten::remainder", "aten::remainder.int"}};
   const auto op = integer_ops->find(kind.toQualString());
-  if (op == integer_ops->end() || (args.size() > 2 && constant_int(*args[2]) != 1)) return false;
+  if (op == integer_ops->end()) return false;
+  const bool divides = kind == c10::aten::div;
+  if (!divides && args.size() > 2 && constant_int(*args[2]) != 1) return false;
   ValuePtr left = integer_in(args[0]);
   ValuePtr right = integer_in(args[1]);
   if (!left || !right) return false;
   if (kind == c10::aten::rsub) std::swap(left, right);
+  if (divides && (args.size() != 3 ||
+                  !rounds_down(*args[2], emitter_.argument(left), emitter_.argument(right)))) {
+    return false;
+  }
   if (!is_plain_constant(*left) || !is_plain_constant(*right)) {
     return bind_number(emitter_.call(op->second, {left, right}));
   }

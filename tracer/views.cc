@@ -5,6 +5,8 @@
 
 #include <ATen/core/function_schema.h>
 
+#include <optional>
+
 #include "fxq/graph/graph.h"
 #include "fxq/tracer/emitter.h"
 
@@ -37,7 +39,40 @@ const Inverse* inverse_of(const c10::FunctionSchema& schema) {
   return nullptr;
 }
 
+// Positions that a select or slice takes of args[1], its dim; nothing if they are not constant or
+// count from the end.
+struct Range {
+  int64_t start, end;
+};
+
+std::optional<Range> range_of(const View& view) {
+  const auto number = [&](size_t i, int64_t otherwise) -> std::optional<int64_t> {
+    const Value& value = *view.args[i];
+    if (value.is_none()) return otherwise;
+    const auto known = constant_int(value);
+    if (!known || *known < 0) return std::nullopt;
+    return *known;
+  };
+  const bool selects = view.schema->name() == "aten::select";
+  if (!selects && view.schema->name() != "aten::slice") return std::nullopt;
+  const auto start = number(2, 0);
+  const auto end = selects ? start : number(3, INT64_MAX);
+  if (!start || !end) return std::nullopt;
+  return Range{*start, selects ? *start + 1 : *end};
+}
+
 }  // namespace
+
+bool are_disjoint(const Value& a, const Value& b) {
+  if (!a.view || !b.view || a.view->args[0] != b.view->args[0]) return false;
+  const auto dim = constant_int(*a.view->args[1]);
+  if (a.view->schema != b.view->schema || !dim || dim != constant_int(*b.view->args[1])) {
+    return false;
+  }
+  const auto x = range_of(*a.view);
+  const auto y = range_of(*b.view);
+  return x && y && (x->end <= y->start || y->end <= x->start);
+}
 
 void note_view(const c10::FunctionSchema& schema, const std::vector<ValuePtr>& args,
                const ValuePtr& result) {

@@ -30,6 +30,9 @@ void note_view(const c10::FunctionSchema& schema, const std::vector<ValuePtr>& a
 // The tensor at the end of a chain of such views; the value itself if it is none.
 ValuePtr view_root(const ValuePtr& value);
 
+// Both show one tensor, and no element of it is in both: y[:, 0] and y[:, 1], y[:2] and y[2:].
+bool are_disjoint(const Value& a, const Value& b);
+
 // The root as it is after `changed` was written into the view `value`: a chain of slice_scatter,
 // select_scatter and the like.
 ValuePtr write_back(const ValuePtr& value, ValuePtr changed, const EmitCall& call);

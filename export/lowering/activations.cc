@@ -66,6 +66,7 @@ FXQ_UNARY(Cos)
 FXQ_UNARY(Atan)
 FXQ_UNARY(Floor)
 FXQ_UNARY(Ceil)
+FXQ_UNARY(Sign)
 #undef FXQ_UNARY
 
 absl::Status onnx_Relu6(Exporter& exporter, const OpView& view) {
@@ -214,6 +215,19 @@ absl::Status onnx_PRelu(Exporter& exporter, const OpView& view) {
     }
   }
   return exporter.finish(view, exporter.builder().add("PRelu", {x, slope}));
+}
+
+absl::Status onnx_Glu(Exporter& exporter, const OpView& view) {
+  OnnxBuilder& builder = exporter.builder();
+  const int64_t axis = view.attr_int("dim", -1);
+  const Type& type = view.operand(0)->type;
+  if (type.rank() <= 0) return absl::UnimplementedError("the rank of its input is not known");
+  const Dim& dim = (*type.dims)[static_cast<size_t>(axis < 0 ? axis + type.rank() : axis)];
+  if (!dim.is_known()) return absl::UnimplementedError("the size of the axis it halves is unknown");
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  const std::vector<std::string> halves = add_split(builder, x, {dim.size / 2, dim.size / 2}, axis);
+  const std::string gate = builder.add("Sigmoid", {halves[1]});
+  return exporter.finish(view, builder.add("Mul", {halves[0], gate}));
 }
 
 }  // namespace fxq

@@ -7,6 +7,7 @@
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
 #include "fxq/export/lowering/lowering.h"
+#include "fxq/export/lowering/parts.h"
 #include "fxq/export/opset_forms.h"
 
 namespace fxq {
@@ -59,23 +60,6 @@ absl::StatusOr<std::vector<int64_t>> split_sizes(const OpView& view) {
   return equal_parts(size, (size + chunks - 1) / chunks);
 }
 
-// The name of the getitem that takes part i, else "<split>.i".
-std::string part_name(const Node& split, size_t i) {
-  for (const Node* user : split.users()) {
-    if (user->op() != OpId::kGetItem || user->args().size() < 2) continue;
-    const auto* index = user->args()[1].get_if<int64_t>();
-    if (index && *index == static_cast<int64_t>(i)) return user->name();
-  }
-  return split.name() + "." + std::to_string(i);
-}
-
-// The integers' type of a part: of a list, tuple or tensor type.
-const Type* quantized_part(const Type& type, size_t i) {
-  if (type.is_quantized()) return &type;
-  if (type.elements.empty()) return nullptr;
-  return quantized_part(type.elements[std::min(i, type.elements.size() - 1)], i);
-}
-
 }  // namespace
 
 absl::Status onnx_Transpose(Exporter& exporter, const OpView& view) {
@@ -126,22 +110,10 @@ absl::Status onnx_Select(Exporter& exporter, const OpView& view) {
 }
 
 absl::Status onnx_Split(Exporter& exporter, const OpView& view) {
-  const Node& node = *view.node();
   FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
   FXQ_ASSIGN_OR_RETURN(const std::vector<int64_t> sizes, split_sizes(view));
   std::vector<std::string> parts = add_split(exporter.builder(), x, sizes, view.attr_int("dim"));
-  std::vector<OnnxValue> values;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const std::string name = part_name(node, i);
-    if (const Type* type = quantized_part(node.type, i)) {
-      FXQ_ASSIGN_OR_RETURN(parts[i], exporter.quantize(parts[i], *type, name));
-    } else if (exporter.builder().rename(parts[i], name)) {
-      parts[i] = name;
-    }
-    values.push_back(OnnxValue::tensor(parts[i]));
-  }
-  exporter.set(&node, OnnxValue::list(std::move(values)));
-  return absl::OkStatus();
+  return finish_parts(exporter, view, std::move(parts));
 }
 
 absl::Status onnx_Concat(Exporter& exporter, const OpView& view) {

@@ -9,6 +9,7 @@
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
 #include "fxq/export/lowering/lowering.h"
+#include "fxq/export/lowering/parts.h"
 #include "fxq/export/opset_forms.h"
 
 namespace fxq {
@@ -21,9 +22,8 @@ struct Window {
 };
 
 size_t spatial_rank(OpId op) {
-  const bool one =
-      op == OpId::kMaxPool1d || op == OpId::kAvgPool1d || op == OpId::kAdaptiveAvgPool1d;
-  return one ? 1 : 2;
+  const std::string_view name = op_def(op).name;
+  return static_cast<size_t>(name[name.size() - 2] - '0');  // "avg_pool2d"
 }
 
 absl::StatusOr<Window> window(const OpView& view) {
@@ -155,35 +155,69 @@ absl::Status onnx_AveragePool(Exporter& exporter, const OpView& view) {
   return finish(exporter, view, std::move(y));
 }
 
-absl::Status onnx_AdaptiveAveragePool(Exporter& exporter, const OpView& view) {
+namespace {
+
+// How an adaptive pool is said in ONNX: over all, by equal windows, or not.
+struct Adaptive {
+  std::vector<int64_t> in, out;
+  std::vector<int64_t> window;  // empty: the windows differ
+  bool is_global = false;
+};
+
+absl::StatusOr<Adaptive> adaptive(const OpView& view) {
   const size_t rank = spatial_rank(view.op());
-  std::vector<int64_t> out = view.attr_ints("output_size");
-  if (out.size() == 1) out.resize(rank, out[0]);
-  if (out.size() != rank) {
+  Adaptive pool;
+  pool.out = view.attr_ints("output_size");
+  if (pool.out.size() == 1) pool.out.resize(rank, pool.out[0]);
+  if (pool.out.size() != rank) {
     return absl::UnimplementedError("its output_size is not all constants");
   }
-  FXQ_ASSIGN_OR_RETURN(std::string x, batched(exporter, view));
-  if (out == std::vector<int64_t>(rank, 1)) {
-    return finish(exporter, view, exporter.builder().add("GlobalAveragePool", {x}));
-  }
+  pool.is_global = pool.out == std::vector<int64_t>(rank, 1);
+  if (pool.is_global) return pool;
   const Type& type = view.operand(0)->type;
-  std::vector<int64_t> in;
   for (int i = type.rank() - static_cast<int>(rank); type.rank() > 0 && i < type.rank(); ++i) {
-    in.push_back((*type.dims)[static_cast<size_t>(i)].size);
+    pool.in.push_back((*type.dims)[static_cast<size_t>(i)].size);
   }
-  if (in.size() != rank || *std::min_element(in.begin(), in.end()) <= 0) {
+  if (pool.in.size() != rank || *std::min_element(pool.in.begin(), pool.in.end()) <= 0) {
     return absl::UnimplementedError("an output other than 1 needs to know its input's size");
   }
-  bool divides = true;
-  for (size_t i = 0; i < rank; ++i) divides &= in[i] % out[i] == 0;
-  if (!divides) {
-    FXQ_ASSIGN_OR_RETURN(x, average_uneven(exporter, view, std::move(x), in, out));
-    return finish(exporter, view, std::move(x));
+  for (size_t i = 0; i < rank; ++i) {
+    if (pool.in[i] % pool.out[i] != 0) return pool;
   }
-  for (size_t i = 0; i < rank; ++i) in[i] /= out[i];
-  return finish(
-      exporter, view,
-      exporter.builder().add("AveragePool", {x}, {{"kernel_shape", in}, {"strides", in}}));
+  for (size_t i = 0; i < rank; ++i) pool.window.push_back(pool.in[i] / pool.out[i]);
+  return pool;
+}
+
+std::string pool_evenly(OnnxBuilder& builder, const std::string& x, const Adaptive& pool,
+                        const std::string& op_type) {
+  if (pool.is_global) return builder.add("Global" + op_type, {x});
+  return builder.add(op_type, {x}, {{"kernel_shape", pool.window}, {"strides", pool.window}});
+}
+
+}  // namespace
+
+absl::Status onnx_AdaptiveAveragePool(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const Adaptive pool, adaptive(view));
+  FXQ_ASSIGN_OR_RETURN(std::string x, batched(exporter, view));
+  if (pool.is_global || !pool.window.empty()) {
+    return finish(exporter, view, pool_evenly(exporter.builder(), x, pool, "AveragePool"));
+  }
+  if (pool.out.size() > 2) {
+    return absl::UnimplementedError("windows of different sizes on three axes");
+  }
+  FXQ_ASSIGN_OR_RETURN(x, average_uneven(exporter, view, std::move(x), pool.in, pool.out));
+  return finish(exporter, view, std::move(x));
+}
+
+absl::Status onnx_AdaptiveMaxPool(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const Adaptive pool, adaptive(view));
+  if (!pool.is_global && pool.window.empty()) {
+    return absl::UnimplementedError("its windows have different sizes");
+  }
+  FXQ_ASSIGN_OR_RETURN(const std::string x, batched(exporter, view));
+  std::string y = pool_evenly(exporter.builder(), x, pool, "MaxPool");
+  if (is_unbatched(view)) y = add_squeeze(exporter.builder(), y, {0});
+  return finish_parts(exporter, view, {y, ""});
 }
 
 }  // namespace fxq

@@ -1,4 +1,5 @@
-// mean -> ReduceMean     sum -> ReduceSum     argmax -> ArgMax     softmax -> Softmax
+// mean -> ReduceMean     sum -> ReduceSum     amax -> ReduceMax     norm -> ReduceL2
+// argmax -> ArgMax     max over an axis -> ReduceMax, ArgMax     softmax -> Softmax
 // Before opset 13, Softmax works on the last axes as one: other axes are moved there and back.
 #include <fmt/format.h>
 
@@ -7,6 +8,7 @@
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
 #include "fxq/export/lowering/lowering.h"
+#include "fxq/export/lowering/parts.h"
 #include "fxq/export/opset_forms.h"
 
 namespace fxq {
@@ -28,6 +30,19 @@ absl::Status reduce(Exporter& exporter, const OpView& view, const char* op_type)
   return exporter.finish(view,
                          add_reduce(exporter.builder(), x,
                                     {op_type, view.attr_ints("dim"), view.attr_bool("keepdim")}));
+}
+
+// The extreme along one axis, and where it stands.
+absl::Status extreme(Exporter& exporter, const OpView& view, const char* reduce,
+                     const char* where) {
+  OnnxBuilder& builder = exporter.builder();
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  const int64_t axis = view.attr_int("dim");
+  const bool keepdim = view.attr_bool("keepdim");
+  const std::string values = add_reduce(builder, x, {reduce, {axis}, keepdim});
+  const std::string indices =
+      builder.add(where, {x}, {{"axis", axis}, {"keepdims", static_cast<int64_t>(keepdim)}});
+  return finish_parts(exporter, view, {values, indices});
 }
 
 absl::Status softmax(Exporter& exporter, const OpView& view, const char* op_type) {
@@ -59,6 +74,47 @@ absl::Status onnx_ReduceMean(Exporter& exporter, const OpView& view) {
 
 absl::Status onnx_ReduceSum(Exporter& exporter, const OpView& view) {
   return reduce(exporter, view, "ReduceSum");
+}
+
+absl::Status onnx_ReduceMax(Exporter& exporter, const OpView& view) {
+  return reduce(exporter, view, "ReduceMax");
+}
+
+absl::Status onnx_ReduceMin(Exporter& exporter, const OpView& view) {
+  return reduce(exporter, view, "ReduceMin");
+}
+
+absl::Status onnx_MaxDim(Exporter& exporter, const OpView& view) {
+  return extreme(exporter, view, "ReduceMax", "ArgMax");
+}
+
+absl::Status onnx_MinDim(Exporter& exporter, const OpView& view) {
+  return extreme(exporter, view, "ReduceMin", "ArgMin");
+}
+
+absl::Status onnx_Norm(Exporter& exporter, const OpView& view) {
+  const Argument p = view.attr("p");
+  const double order = p.is_none() ? 2.0 : view.attr_float("p", 0.0);
+  if (order != 1.0 && order != 2.0) return absl::UnimplementedError("a norm other than 1 and 2");
+  return reduce(exporter, view, order == 1.0 ? "ReduceL1" : "ReduceL2");
+}
+
+absl::Status onnx_TopK(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  FXQ_ASSIGN_OR_RETURN(const OnnxValue k, exporter.ints(view.attr("k")));
+  const std::string count = exporter.int_list(k);
+  const OnnxAttributes attributes{
+      {"axis", view.attr_int("dim", -1)},
+      {"largest", static_cast<int64_t>(view.attr_bool("largest", true))},
+      {"sorted", static_cast<int64_t>(view.attr_bool("sorted", true))}};
+  return finish_parts(exporter, view,
+                      exporter.builder().add_many({"TopK", {x, count}, attributes, ""}, 2));
+}
+
+absl::Status onnx_CumSum(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const std::string x, computed_operand(exporter, view));
+  const std::string axis = exporter.builder().int_scalar(view.attr_int("dim"));
+  return exporter.finish(view, exporter.builder().add("CumSum", {x, axis}));
 }
 
 absl::Status onnx_ArgMax(Exporter& exporter, const OpView& view) {

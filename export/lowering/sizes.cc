@@ -34,7 +34,7 @@ absl::StatusOr<int64_t> fold(const std::string& op_type, int64_t a, int64_t b) {
   if (op_type == "Sub") return a - b;
   if (op_type == "Mul") return a * b;
   if (b == 0) return absl::InvalidArgumentError("it divides by 0");
-  return floor_div(a, b);
+  return op_type == "Mod" ? a - floor_div(a, b) * b : floor_div(a, b);
 }
 
 std::string gather(OnnxBuilder& builder, const std::string& list, int64_t index) {
@@ -93,6 +93,10 @@ absl::Status int_arithmetic(Exporter& exporter, const OpView& view, const std::s
 
 absl::Status onnx_FloorDiv(Exporter& exporter, const OpView& view) {
   return int_arithmetic(exporter, view, "FloorDiv");
+}
+
+absl::Status onnx_Mod(Exporter& exporter, const OpView& view) {
+  return int_arithmetic(exporter, view, "Mod");
 }
 
 absl::Status onnx_Size(Exporter& exporter, const OpView& view) {

@@ -9,7 +9,7 @@ namespace fxq {
 
 class Exporter;
 
-// `op_type`: "Add", "Sub", "Mul", or "FloorDiv" (rounds down, as Python's //).
+// `op_type`: "Add", "Sub", "Mul", "FloorDiv" or "Mod" (which round down, as Python's // and %).
 absl::Status int_arithmetic(Exporter& exporter, const OpView& view, const std::string& op_type);
 
 }  // namespace fxq

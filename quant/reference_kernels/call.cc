@@ -1,4 +1,6 @@
 // Reads a call: operands by their place in the node's arguments, scales from the nodes' types.
+#include <ATen/core/function_schema.h>
+
 #include "fxq/base/check.h"
 #include "fxq/quant/reference_kernels/reference_kernel.h"
 
@@ -35,6 +37,23 @@ at::Tensor ReferenceCall::operand(size_t i) const {
   }
   FXQ_CHECK(false, "%" + wanted->name() + " is no tensor argument of %" + node.name());
   return {};
+}
+
+std::vector<int64_t> ReferenceCall::ints(std::string_view name,
+                                         std::vector<int64_t> otherwise) const {
+  const Argument written = view.attr(name);
+  if (written.is_none() || written.is_constant()) return view.attr_ints(name, std::move(otherwise));
+  const auto numbers = [](const c10::IValue& value) {
+    return value.isInt() ? std::vector<int64_t>{value.toInt()} : value.toIntVector();
+  };
+  for (size_t k = 0; k < kwargs.size(); ++k) {
+    if (node.kwargs()[k].first == name) return numbers(kwargs[k]);
+  }
+  const auto& formals = node.schema()->arguments();
+  for (size_t k = 0; k < args.size() && k < formals.size(); ++k) {
+    if (formals[k].name() == name) return numbers(args[k]);
+  }
+  return otherwise;
 }
 
 double ReferenceCall::scale(size_t i) const {

@@ -34,8 +34,8 @@ at::Tensor finish(const ReferenceCall& call, const at::Tensor& sums, const at::T
 }
 
 // attr as {height, width}; one axis only: {1, value}, which `unit` stands for.
-std::vector<int64_t> two(const OpView& view, std::string_view name, int axes, int64_t unit) {
-  std::vector<int64_t> values = view.attr_ints(name);
+std::vector<int64_t> two(const ReferenceCall& call, std::string_view name, int axes, int64_t unit) {
+  std::vector<int64_t> values = call.ints(name);
   if (values.empty()) return values;
   if (values.size() == 1) values.push_back(values[0]);
   if (axes == 1) values[0] = unit;
@@ -64,10 +64,10 @@ absl::StatusOr<c10::IValue> reference_AvgPool(const ReferenceCall& call) {
   const int axes = view.op() == OpId::kAvgPool1d ? 1 : 2;
   at::Tensor x = call.operand().to(at::kDouble);
   if (axes == 1) x = x.unsqueeze(-2);
-  const auto kernel = two(view, "kernel_size", axes, 1);
-  auto stride = two(view, "stride", axes, 1);
+  const auto kernel = two(call, "kernel_size", axes, 1);
+  auto stride = two(call, "stride", axes, 1);
   if (stride.empty()) stride = kernel;
-  const auto padding = two(view, "padding", axes, 0);
+  const auto padding = two(call, "padding", axes, 0);
   at::Tensor sums = at::avg_pool2d(x, kernel, stride, padding, view.attr_bool("ceil_mode"),
                                    /*count_include_pad=*/true, /*divisor_override=*/1);
   const at::Tensor divisor =
@@ -81,7 +81,7 @@ absl::StatusOr<c10::IValue> reference_AdaptiveAvgPool(const ReferenceCall& call)
   const bool one_axis = call.view.op() == OpId::kAdaptiveAvgPool1d;
   at::Tensor x = call.operand().to(at::kLong);
   if (one_axis) x = x.unsqueeze(-2);
-  std::vector<int64_t> size = call.view.attr_ints("output_size");
+  std::vector<int64_t> size = call.ints("output_size");
   if (size.size() == 1) size.push_back(size[0]);
   if (one_axis) size[0] = 1;
   std::vector<int64_t> dims = x.sizes().vec();
@@ -118,7 +118,6 @@ std::string limits_AvgPool(const OpView& view) {
 }
 
 std::string limits_AdaptiveAvgPool(const OpView& view) {
-  if (view.attr_ints("output_size").empty()) return "its output_size is not all constants";
   const std::string rank = wants_rank(view, view.op() == OpId::kAdaptiveAvgPool1d ? 3 : 4);
   return rank.empty() ? no_epilogue(view) : rank;
 }

@@ -28,6 +28,8 @@ struct ReferenceCall {
   // Operand i's integers, and what they stand for.
   at::Tensor operand(size_t i = 0) const;
   double scale(size_t i = 0) const;
+  // An argument of ints, constant or computed from sizes while the graph runs.
+  std::vector<int64_t> ints(std::string_view name, std::vector<int64_t> otherwise = {}) const;
   at::Tensor epilogue_add() const;  // undefined if there is none
   // Of the result; 1 and kF32 if it is a float.
   double output_scale() const;

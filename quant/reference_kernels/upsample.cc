@@ -39,11 +39,11 @@ Neighbours neighbours(int64_t extent, int64_t outputs, double factor, bool align
   return result;
 }
 
-// Sizes may be computed while the graph runs: the evaluated arguments have them.
+// By sizes, which may be computed while the graph runs, or by factors.
 std::vector<int64_t> output_sizes(const ReferenceCall& call, const std::vector<double>& factors) {
-  if (!call.args.at(1).isNone()) return call.args[1].toIntVector();
+  std::vector<int64_t> sizes = call.ints("output_size");
+  if (!sizes.empty()) return sizes;
   const at::Tensor x = call.operand();
-  std::vector<int64_t> sizes;
   for (int64_t axis = 0; axis < 2; ++axis) {
     sizes.push_back(static_cast<int64_t>(
         std::floor(static_cast<double>(x.size(axis + 2)) * factors.at(static_cast<size_t>(axis)))));
@@ -52,8 +52,13 @@ std::vector<int64_t> output_sizes(const ReferenceCall& call, const std::vector<d
 }
 
 std::vector<double> scale_factors(const ReferenceCall& call) {
-  if (call.args.size() < 4 || call.args[3].isNone()) return {};
-  return call.args[3].toDoubleVector();
+  std::vector<double> factors;
+  const Argument written = call.view.attr("scale_factors");
+  if (!written.items()) return factors;
+  for (const Argument& factor : *written.items()) {
+    if (const auto* real = factor.get_if<double>()) factors.push_back(*real);
+  }
+  return factors;
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // Slice: y = x[..., start : end : step, ...] along attr dim; start and end are attributes or the
 //        registers in inputs 1 and 2 (absent = from the beginning, to the end). step >= 1.
 //        op = "select": x[..., index, ...], without the dim; index is an attribute or input 1.
-// Split: the outputs are neighbouring parts along attr dim; attr sizes, or split_size, or chunks.
+// Split: the outputs are the first neighbouring parts along attr dim; attr sizes, or split_size, or
+//        chunks. A step may leave out the last ones.
 #include "fmt/ranges.h"
 #include "fxq/base/status.h"
 #include "fxq/runtime/kernels/checks.h"
@@ -124,6 +125,7 @@ absl::StatusOr<std::vector<Desc>> infer_split(const Step& step, Descs inputs) {
   FXQ_RETURN_IF_ERROR(reader.status());
   std::vector<Desc> outputs;
   for (int64_t size : sizes) {
+    if (outputs.size() == step.outputs.size()) break;  // nobody reads the last parts
     outputs.push_back(tensor_desc(inputs[0].dtype, inputs[0].dims));
     outputs.back().dims[dim] = size;
   }

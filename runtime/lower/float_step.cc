@@ -161,16 +161,12 @@ absl::Status check_storable(const Lowering& lowering, const Node& node, const Ty
 Type stored_type(const Lowering& lowering, const Node& node, const std::vector<ValueId>& inputs) {
   const Type type = result_type(node);
   if (!is_scalar(type) || op_def(node.op()).rule == Rule::kNotTensor) return type;
-  for (ValueId id : inputs) {
-    const Value& input = lowering.program().values[static_cast<size_t>(id)];
-    if (input.kind != ValueKind::kTensor) continue;
-    const bool is_int = type.kind == Type::Kind::kInt;
-    return Type::tensor(type.kind == Type::Kind::kFloat ? DType::kF64
-                        : is_int                        ? DType::kI64
-                                                        : DType::kBool,
-                        {});
-  }
-  return type;
+  if (!reads_tensors(lowering, inputs)) return type;
+  const bool is_int = type.kind == Type::Kind::kInt;
+  return Type::tensor(type.kind == Type::Kind::kFloat ? DType::kF64
+                      : is_int                        ? DType::kI64
+                                                      : DType::kBool,
+                      {});
 }
 
 struct FloatCall {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "fxq/base/status.h"
+#include "fxq/graph/tensor_convert.h"
 #include "fxq/runtime/lower/family.h"
 #include "fxq/runtime/lower/lowering.h"
 
@@ -64,6 +65,23 @@ bool writes_in_place(const Node& node) {
   return false;
 }
 
+// What a call asks of a tensor. Integers that stand for reals answer as the reals.
+absl::Status lower_question(Lowering& lowering, const OpView& view) {
+  const Node& node = *view.node();
+  const bool of_dtype = view.op() == OpId::kDTypeOf;
+  const bool of_reals = of_dtype || view.op() == OpId::kIsFloatingPoint;
+  if (!of_reals || !touches_integers(view)) return lower_float(lowering, node);
+  OutputTree tree;
+  if (of_dtype) {
+    const int64_t number = scalar_type_number(DType::kF32);
+    FXQ_ASSIGN_OR_RETURN(tree.value, lowering.scalar(node, number, ValueKind::kInt));
+  } else {
+    FXQ_ASSIGN_OR_RETURN(tree.value, lowering.scalar(node, true, ValueKind::kBool));
+  }
+  lowering.set(&node, std::move(tree));
+  return absl::OkStatus();
+}
+
 bool reads(const Step& step, ValueId id) {
   const auto& inputs = step.inputs;
   if (std::find(inputs.begin(), inputs.end(), id) != inputs.end()) return true;
@@ -105,6 +123,7 @@ absl::Status lower_call(Lowering& lowering, const Node& node) {
     FXQ_RETURN_IF_ERROR(family(lowering, view));
     return check_numbers_are_read(lowering, node, first);
   }
+  if (view.def().rule == Rule::kNotTensor) return lower_question(lowering, view);
   if (touches_integers(view)) {
     return absl::UnimplementedError("no integer kernel, and nothing dequantizes its input");
   }

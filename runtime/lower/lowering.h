@@ -54,10 +54,10 @@ class Lowering {
   // An argument of ints; a single one counts for all of `axes` axes, if that is given.
   absl::StatusOr<IntsAttr> ints_attr(const OpView& view, std::string_view name, size_t axes = 0,
                                      std::vector<int64_t> otherwise = {});
-
- private:
+  // A register that holds a constant.
   absl::StatusOr<ValueId> scalar(const Node& node, Attr contents, ValueKind kind);
 
+ private:
   const GraphModule& gm_;
   Program program_;
   std::unordered_map<const Node*, OutputTree> lowered_;

@@ -141,7 +141,76 @@ graph (%x: f32[2,4,5], %y: f32[2,4,5], %m: f32[2,5,3]) {
   %q = stack([%x, %y], -1)
   %r = argmax(%x, 1)
   %s = embedding @table(%r)
-  return (%a, %b, %c, %d, %e, %f, %g, %h, %i, %j, %k, %l, %n, %o, %p, %q, %r, %s)
+  %t = sign(%x)
+  %u = glu(%x, 1)
+  %v = cumsum(%x, -1)
+  return (%a, %b, %c, %d, %e, %f, %g, %h, %i, %j, %k, %l, %n, %o, %p, %q, %r, %s, %t, %u, %v)
+}
+)";
+
+// Opset 11 has no Einsum.
+constexpr const char* kEinsum = R"(
+graph (%x: f32[2,4,5], %y: f32[5,3]) {
+  %a = einsum("bij,jk->bik", [%x, %y])
+  return %a
+}
+)";
+
+constexpr const char* kChoosing = R"(
+graph (%x: f32[2,4,5], %y: f32[2,4,5], %i: f32[2,4,1]) {
+  %a = gt(%x, %y)
+  %b = ge(%x, %y)
+  %c = lt(%x, %i)
+  %d = le(%x, %y)
+  %e = eq(%x, %x)
+  %f = ne(%x, %y)
+  %g = gt_scalar(%x, 0.25)
+  %h = ge_scalar(%x, 0)
+  %j = lt_scalar(%x, 1)
+  %k = le_scalar(%x, -0.5)
+  %l = eq_scalar(%x, 0.0)
+  %m = ne_scalar(%x, 0.0)
+  %n = logical_not(%a)
+  %o = bitwise_not(%b)
+  %p = logical_and(%a, %g)
+  %q = logical_or(%a, %k)
+  %r = bitwise_and(%c, %j)
+  %s = bitwise_or(%c, %j)
+  %t = where(%a, %x, %i)
+  %u = masked_fill(%x, %g, -3)
+  %zero = sum_all(%y)
+  %v = masked_fill_tensor(%x, %k, %zero)
+  %w = to_dtype(%a, f32)
+  %z = to_dtype(%x, i64)
+  %aa = eq(%z, %y)
+  return (%a, %b, %c, %d, %e, %f, %g, %h, %j, %k, %l, %m, %n, %o, %p, %q, %r, %s, %t, %u, %v, %w, %z, %aa)
+}
+)";
+
+constexpr const char* kFilling = R"(
+graph (%x: f32[2,4,5], %y: f32[2,4,1], %z: f32[2,2,5]) {
+  %n = size(%x, 0)
+  %a = zeros([%n, 3])
+  %b = ones([%n, 3])
+  %c = full([%n, 2], 0.5)
+  %d = new_zeros(%x, [%n, 3])
+  %e = new_ones(%x, [%n, 3])
+  %f = new_full(%x, [%n, 3], 2)
+  %g = zeros_like(%x)
+  %h = ones_like(%x)
+  %i = full_like(%x, 0.25)
+  %j = fill_scalar(%x, 0.75)
+  %one = sum_all(%y)
+  %k = fill_tensor(%x, %one)
+  %l = zero(%x)
+  %m = copy(%x, %y)
+  %o = slice_scatter(%x, %z, 1, 1, 3)
+  %p = slice_scatter(%x, %z, 1, 0, 4, 2)
+  %q = slice_scatter(%x, %z, 1, -2)
+  %row = select(%z, 1, 0)
+  %r = select_scatter(%x, %row, 1, 2)
+  %s = select_scatter(%x, %row, -2, -1)
+  return (%a, %b, %c, %d, %e, %f, %g, %h, %i, %j, %k, %l, %m, %o, %p, %q, %r, %s)
 }
 )";
 
@@ -168,6 +237,109 @@ graph (%x: f32[2,4,11,10], %v: f32[2,4,9]) {
   %s = argmax(%x)
   %t = argmax(%x, -1, true)
   return (%a, %b, %c, %d, %e, %f, %g, %h, %i, %j, %k, %l, %m, %n, %o, %p, %q, %r, %s, %t)
+}
+)";
+
+constexpr const char* kReductions = R"(
+graph (%x: f32[2,4,10,10], %v: f32[2,4,6,9,8]) {
+  %a = max_pool3d(%v, [2,3,2], [2,2,2], [1,1,1])
+  %b = avg_pool3d(%v, [2,2,2])
+  %c = avg_pool3d(%v, [3,3,3], [2,2,2], [1,1,1])
+  %d = adaptive_avg_pool3d(%v, [1,1,1])
+  %e = adaptive_avg_pool3d(%v, [3,3,4])
+  %f = adaptive_max_pool2d(%x, [1,1])
+  %f0 = getitem(%f, 0)
+  %g = adaptive_max_pool2d(%x, [5,2])
+  %g0 = getitem(%g, 0)
+  %h = mean_all(%x)
+  %i = sum_all(%x)
+  %j = max_all(%x)
+  %k = min_all(%x)
+  %l = amax(%x, [1,-1])
+  %m = amin(%x, [2], true)
+  %n = max_dim(%x, 1)
+  %n0 = getitem(%n, 0)
+  %n1 = getitem(%n, 1)
+  %o = min_dim(%x, -1, true)
+  %o0 = getitem(%o, 0)
+  %p = norm(%x, 2, [1], true)
+  %q = norm(%x, 1, [1,2])
+  %r = topk(%x, 3, 1)
+  %r0 = getitem(%r, 0)
+  %r1 = getitem(%r, 1)
+  return (%a, %b, %c, %d, %e, %f0, %g0, %h, %i, %j, %k, %l, %m, %n0, %n1, %o0, %p, %q, %r0, %r1)
+}
+)";
+
+constexpr const char* kIndexing = R"(
+buffer @index : i64[4]
+state @index = values([3, 0, 3, 1])
+graph (%x: f32[2,8,3,4], %w: f32[2,3,5], %v: f32[2,3,4,5,6]) {
+  %index = get_attr @index
+  %a = unbind(%x, 1)
+  %a0 = getitem(%a, 0)
+  %a7 = getitem(%a, -1)
+  %b = narrow(%x, 1, 2, 3)
+  %c = narrow(%x, -1, -3, 2)
+  %d = index_select(%x, 1, %index)
+  %e = index(%x, [none, none, none, %index])
+  %f = roll(%x, [1,-2], [2,3])
+  %g = flip(%x, [1,3])
+  %h = pad_mode(%x, [1,2,0,1], "reflect")
+  %i = pad_mode(%x, [1,2,2,1], "replicate")
+  %j = pad_mode(%x, [1,2,2,1], "circular")
+  %k = reflection_pad1d(%w, [2,1])
+  %l = reflection_pad2d(%x, [1,2,1,0])
+  %m = reflection_pad3d(%v, [1,2,1,0,2,1])
+  %n = replication_pad1d(%w, [2,1])
+  %o = replication_pad2d(%x, [1,2,1,0])
+  %p = replication_pad3d(%v, [1,2,1,0,2,1])
+  return (%a0, %a7, %b, %c, %d, %e, %f, %g, %h, %i, %j, %k, %l, %m, %n, %o, %p)
+}
+)";
+
+constexpr const char* kRecurrent = R"(
+parameter @w : f32[16,6]
+parameter @r : f32[16,4]
+parameter @w2 : f32[16,4]
+parameter @b : f32[16]
+parameter @c : f32[16]
+parameter @gw : f32[12,6]
+parameter @gr : f32[12,4]
+parameter @gb : f32[12]
+parameter @gc : f32[12]
+state @w = normal(1, 0.5)
+state @r = normal(2, 0.5)
+state @w2 = normal(3, 0.5)
+state @b = normal(4)
+state @c = normal(5)
+state @gw = normal(6)
+state @gr = normal(7)
+state @gb = normal(8)
+state @gc = normal(9)
+graph (%x: f32[2,5,6], %h: f32[1,2,4], %s: f32[1,2,4], %h2: f32[2,2,4], %s2: f32[2,2,4], %h3: f32[1,5,4]) {
+  %w = get_attr @w
+  %r = get_attr @r
+  %w2 = get_attr @w2
+  %b = get_attr @b
+  %c = get_attr @c
+  %gw = get_attr @gw
+  %gr = get_attr @gr
+  %gb = get_attr @gb
+  %gc = get_attr @gc
+  %one = lstm(%x, [%h, %s], [%w, %r, %b, %c], true, 1, 0.0, false, false, true)
+  %one0 = getitem(%one, 0)
+  %one2 = getitem(%one, 2)
+  %two = lstm(%x, [%h2, %s2], [%w, %r, %b, %c, %w2, %r, %b, %c], true, 2, 0.0, false, false, true)
+  %two0 = getitem(%two, 0)
+  %two1 = getitem(%two, 1)
+  %both = lstm(%x, [%h2, %s2], [%w, %r, %w, %r], false, 1, 0.0, false, true, true)
+  %both0 = getitem(%both, 0)
+  %both2 = getitem(%both, 2)
+  %gru = gru(%x, %h3, [%gw, %gr, %gb, %gc], true, 1, 0.0, false, false, false)
+  %gru0 = getitem(%gru, 0)
+  %gru1 = getitem(%gru, 1)
+  return (%one0, %one2, %two0, %two1, %both0, %both2, %gru0, %gru1)
 }
 )";
 
@@ -223,9 +395,11 @@ graph (%x: f32[2,8,3,4]) {
   %b = add_int(%n, %h)
   %m = mul_int(%b, 1)
   %less = sub_int(%m, %n)
+  %rest = remainder_int(%m, 3)
   %s = slice(%x, 2, 0, %less)
+  %t = slice(%x, 3, 0, %rest)
   %r = reshape(%x, [%n, -1])
-  return (%a, %s, %r)
+  return (%a, %s, %t, %r)
 }
 )";
 
@@ -248,13 +422,23 @@ TEST_P(OpTest, FloatAgrees) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, OpTest,
-                         ::testing::Values(Family{"weighted", kWeighted}, Family{"norms", kNorms},
-                                           Family{"activations", kActivations},
-                                           Family{"arithmetic", kArithmetic},
-                                           Family{"pooling", kPooling},
-                                           Family{"movement", kMovement}, Family{"sizes", kSizes}),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Families, OpTest,
+    ::testing::Values(Family{"weighted", kWeighted}, Family{"norms", kNorms},
+                      Family{"activations", kActivations}, Family{"arithmetic", kArithmetic},
+                      Family{"pooling", kPooling}, Family{"movement", kMovement},
+                      Family{"sizes", kSizes}, Family{"reductions", kReductions},
+                      Family{"choosing", kChoosing}, Family{"filling", kFilling},
+                      Family{"indexing", kIndexing}, Family{"recurrent", kRecurrent}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(OpTest, EinsumNeedsOpset12) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  FloatCheck check;
+  check.options.opset_version = 13;
+  check.tag = "einsum";
+  expect_same_floats(text_net(kEinsum), check);
+}
 
 TEST(OpTest, SymbolicSizes) {
   if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
@@ -268,8 +452,9 @@ TEST(OpTest, SymbolicSizes) {
 
 // A new ONNX cell needs a line above.
 TEST(OpTest, EveryCellIsTested) {
-  const std::string all =
-      std::string(kWeighted) + kNorms + kActivations + kArithmetic + kPooling + kMovement + kSizes;
+  const std::string all = std::string(kWeighted) + kNorms + kActivations + kArithmetic + kPooling +
+                          kMovement + kSizes + kReductions + kChoosing + kFilling + kIndexing +
+                          kRecurrent + kEinsum;
   for (const OpDef& def : op_table()) {
     if (def.onnx.empty()) continue;
     const bool quantization = def.name.find("quant") != std::string::npos;

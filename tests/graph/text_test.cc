@@ -47,7 +47,7 @@ graph (%x: f32[...], %y: tensor, %z "the input" = none) {
   %c = cat([%x, %y], -1)
   %g = getitem(%c, slice(0, none, 2))
   %m = method split(%g, 2)
-  %z1 = aten::zeros([2,3], dtype=f32, device=device("cpu"))
+  %z1 = zeros([2,3], dtype=f32, device=device("cpu"))
   %d = aten::div.Tensor_mode(%x, %y, rounding_mode="floor")
   %f = clamp(%x, -0.5, 1e-05)
   %h = clamp(%x, -inf, inf)

@@ -154,7 +154,7 @@ def forward(self, x):
   %add = add_scalar(%mul_, 1)
   return %add
 })"},
-    {"KeepsWritesToViewsOfLiveTensors", R"(
+    {"WritesIntoViewsComeBackIntoLiveTensors", R"(
 def forward(self, x):
     y = x + 1
     y[:, 0].mul_(3.0)
@@ -163,7 +163,57 @@ def forward(self, x):
      R"(graph (%x) {
   %add = add_scalar(%x, 1)
   %select = select(%add, 1, 0)
-  %mul_ = aten::mul_.Scalar(%select, 3.0)
+  %mul = mul_scalar(%select, 3.0)
+  %select_scatter = select_scatter(%add, %mul, 1, 0)
+  return %select_scatter
+})"},
+    {"WritesIntoViewsAreSeenThroughOtherViews", R"(
+def forward(self, x):
+    y = x + 1
+    row = y[1]
+    y[:, 0:1].unsqueeze(0).fill_(2.0)
+    row.add_(1.0)
+    return y, row
+)",
+     R"(graph (%x) {
+  %add = add_scalar(%x, 1)
+  %slice = slice(%add, 1, 0, 1)
+  %unsqueeze = unsqueeze(%slice, 0)
+  %fill = fill_scalar(%unsqueeze, 2.0)
+  %squeeze = squeeze_dim(%fill, 0)
+  %slice_scatter = slice_scatter(%add, %squeeze, 1, 0, 1)
+  %select_1 = select(%slice_scatter, 0, 1)
+  %add_1 = add_scalar(%select_1, 1.0)
+  %select_scatter = select_scatter(%slice_scatter, %add_1, 0, 1)
+  %select_2 = select(%select_scatter, 0, 1)
+  return (%select_scatter, %select_2)
+})"},
+    {"CopiesBetweenPartsOfOneTensor", R"(
+def forward(self, x):
+    y = x + 1
+    y[:, 0] = y[:, 1]
+    return y
+)",
+     R"(graph (%x) {
+  %add = add_scalar(%x, 1)
+  %select = select(%add, 1, 1)
+  %select_1 = select(%add, 1, 0)
+  %copy = copy(%select_1, %select)
+  %select_scatter = select_scatter(%add, %copy, 1, 0)
+  return %select_scatter
+})"},
+    {"KeepsWritesThatReadTheirOwnMemory", R"(
+def forward(self, x):
+    y = x + 1
+    y[:, 0] = y.transpose(2, 3)[:, 0]
+    return y
+)",
+     R"(graph (%x) {
+  %add = add_scalar(%x, 1)
+  %transpose = transpose(%add, 2, 3)
+  %select = select(%transpose, 1, 0)
+  %select_1 = select(%add, 1, 0)
+  %copy_ = aten::copy_(%select_1, %select)
   return %add
 })"},
     {"ViewsOfDeadTensorsBecomeFunctional", R"(
@@ -254,7 +304,7 @@ def forward(self, x):
 )",
      R"(graph (%x) {
   %constant_pad_nd = pad(%x, [1,2])
-  %pad = aten::pad(%constant_pad_nd, [1,1,0,0], "reflect")
+  %pad = pad_mode(%constant_pad_nd, [1,1,0,0], "reflect")
   return %pad
 })"},
 };

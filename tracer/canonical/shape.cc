@@ -1,5 +1,5 @@
 // pad(x, p, "constant", v) -> constant_pad_nd(x, p, v or 0)      t(w) -> transpose(w, 0, 1)
-// _unsafe_view(x, s) -> view(x, s)
+// _unsafe_view(x, s) -> view(x, s)      split(x, [1, 2], dim) -> split_with_sizes(x, [1, 2], dim)
 // upsample_nearest2d(x, size, sh, sw) -> upsample_nearest2d.vec(x, size, none)
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
@@ -23,6 +23,10 @@ bool t_to_transpose(Call& call, const CanonicalContext& context) {
   if (!tensor.defined() || tensor.dim() != 2) return false;
   return call.become("aten::transpose.int",
                      {call.args[0], make_constant(int64_t{0}), make_constant(int64_t{1})});
+}
+
+bool split_sizes_to_split_with_sizes(Call& call, const CanonicalContext&) {
+  return call.become("aten::split_with_sizes", call.args);
 }
 
 bool unsafe_view_to_view(Call& call, const CanonicalContext&) {

@@ -34,6 +34,7 @@ const std::unordered_multimap<std::string, Rewrite>& table() {
       {"aten::t", t_to_transpose},
       {"aten::numpy_T", t_to_transpose},
       {"aten::_unsafe_view", unsafe_view_to_view},
+      {"aten::split.sizes", split_sizes_to_split_with_sizes},
       {"aten::upsample_nearest2d", upsample_to_vec},
       {"aten::upsample_bilinear2d", upsample_to_vec},
   };

@@ -1,0 +1,152 @@
+// %s = size(%x, 2); %y = avg_pool2d(%x, [%s, 7])   ->   %y = avg_pool2d(%x, [14, 7])
+// %z = zeros([4, 4]); %m = fill(%z, 1)             ->   get_attr @m
+#include "fxq/export/known_values.h"
+
+#include <ATen/Functions.h>
+#include <ATen/core/function_schema.h>
+
+#include <algorithm>
+
+#include "fxq/base/status.h"
+#include "fxq/graph/ivalue_convert.h"
+#include "fxq/graph/tensor_convert.h"
+#include "fxq/passes/cleanup.h"
+#include "fxq/passes/effects.h"
+#include "fxq/quant/reference_interpreter.h"
+
+namespace fxq {
+namespace {
+
+// Asks for a number, a dtype, a device or a list of numbers, which a tensor's type answers.
+bool is_question(const Node& node) {
+  const bool by_row = op_def(node.op()).rule == Rule::kNotTensor;
+  if (!node.schema() || (!by_row && node.schema()->name().rfind("prim::", 0) != 0)) return false;
+  const auto& returns = node.schema()->returns();
+  if (returns.size() != 1) return false;
+  const c10::TypeKind kind = returns[0].type()->kind();
+  return kind != c10::TypeKind::TensorType && kind != c10::TypeKind::AnyType;
+}
+
+bool is_constant_tensor(const GraphModule& model, const Node& node) {
+  if (node.type.is_quantized()) return false;  // a weight of integers keeps its scale beside it
+  return model.tensor(node.target()).defined();
+}
+
+bool can_compute(const GraphModule& model, const Node& node) {
+  if (!node.is(NodeKind::kCallFunction) || holds_integers(node.type)) return false;
+  return !is_impure(node) && !runs_in_training_mode(model, node);
+}
+
+bool is_nested(const Argument& argument) {
+  const std::vector<Argument>* items = argument.items();
+  return items && std::any_of(items->begin(), items->end(),
+                              [](const Argument& item) { return item.items() != nullptr; });
+}
+
+// A number as the schema wants it there: a dtype, not its number.
+Argument as_formal(const Node& user, size_t index, std::string_view key, const Argument& value) {
+  const int64_t* number = value.get_if<int64_t>();
+  if (!number || !user.schema()) return value;
+  const auto& formals = user.schema()->arguments();
+  for (size_t i = 0; i < formals.size(); ++i) {
+    if (key.empty() ? i != index : formals[i].name() != key) continue;
+    c10::TypePtr type = formals[i].real_type();
+    if (type->kind() == c10::TypeKind::OptionalType) type = type->containedTypes()[0];
+    if (type->kind() != c10::TypeKind::ScalarTypeType) return value;
+    const auto dtype = dtype_from_scalar_type(static_cast<int>(*number));
+    return dtype ? Argument(*dtype) : value;
+  }
+  return value;
+}
+
+void put_constant(Graph& graph, Node* user, const Node* known, const Argument& constant) {
+  const auto map = [&](Node* node) { return node == known ? constant : Argument(node); };
+  std::vector<Argument> args;
+  for (const Argument& arg : user->args()) {
+    args.push_back(as_formal(*user, args.size(), "", arg.map_nodes(map)));
+  }
+  graph.set_args(user, std::move(args));
+  Kwargs kwargs;
+  for (const auto& [key, value] : user->kwargs()) {
+    kwargs.emplace_back(key, as_formal(*user, 0, key, value.map_nodes(map)));
+  }
+  graph.set_kwargs(user, std::move(kwargs));
+}
+
+void put_tensor(GraphModule& model, Node* node, const at::Tensor& tensor) {
+  Graph& graph = model.graph();
+  const std::string path = model.unique_path(node->name());
+  model.set_tensor(path, tensor);
+  const InsertionPoint here(graph, node);
+  Node* constant = graph.get_attr(path);
+  constant->type = type_of(tensor);
+  constant->owner = node->owner;
+  constant->source = node->source;
+  graph.replace_all_uses(node, constant);
+  graph.take_name(constant, node);
+}
+
+bool has_open_user(const Node& node, const KnownValues& values) {
+  return std::any_of(node.users().begin(), node.users().end(),
+                     [&](const Node* user) { return values.count(user->name()) == 0; });
+}
+
+bool same(const c10::IValue& a, const c10::IValue& b) {
+  if (a.isTensor() != b.isTensor()) return false;
+  if (!a.isTensor()) return to_argument(a) == to_argument(b);
+  const at::Tensor& x = a.toTensor();
+  const at::Tensor& y = b.toTensor();
+  return x.scalar_type() == y.scalar_type() && x.sizes() == y.sizes() && at::equal(x, y);
+}
+
+}  // namespace
+
+std::unordered_set<std::string> data_free_nodes(const GraphModule& model,
+                                                const ExportOptions& options) {
+  const bool tensors = options.do_constant_folding && options.export_params &&
+                       options.training == TrainingMode::kEval && barriers(model.graph()).empty();
+  std::unordered_set<const Node*> known;
+  std::unordered_set<std::string> names;
+  for (const Node* node : model.graph().nodes()) {
+    if (node->is(NodeKind::kGetAttr)) {
+      if (tensors && is_constant_tensor(model, *node)) known.insert(node);
+      continue;
+    }
+    if (!can_compute(model, *node)) continue;
+    const bool all_known = std::all_of(node->inputs().begin(), node->inputs().end(),
+                                       [&](const Node* input) { return known.count(input) != 0; });
+    const bool asks_tensors = is_question(*node) && node->inputs().size() == 1 &&
+                              node->inputs()[0]->type.kind != Type::Kind::kList;
+    if (!all_known && !asks_tensors) continue;
+    known.insert(node);
+    names.insert(node->name());
+  }
+  return names;
+}
+
+void keep_common(KnownValues& values, const KnownValues& other) {
+  for (auto it = values.begin(); it != values.end();) {
+    const auto found = other.find(it->first);
+    it = found != other.end() && same(it->second, found->second) ? std::next(it) : values.erase(it);
+  }
+}
+
+absl::Status write_known_values(GraphModule& model, const KnownValues& values) {
+  Graph& graph = model.graph();
+  for (Node* node : std::vector<Node*>(graph.nodes().begin(), graph.nodes().end())) {
+    const auto found = values.find(node->name());
+    if (found == values.end() || !has_open_user(*node, values)) continue;
+    if (found->second.isTensor()) {
+      put_tensor(model, node, found->second.toTensor().detach());
+      continue;
+    }
+    const auto constant = to_argument(found->second);
+    if (!constant || is_nested(*constant)) continue;
+    for (Node* user : std::vector<Node*>(node->users().begin(), node->users().end())) {
+      if (user->is_call()) put_constant(graph, user, node, *constant);
+    }
+  }
+  return dce(model).status();
+}
+
+}  // namespace fxq
