@@ -62,7 +62,8 @@ absl::StatusOr<double> timed(const Run& run) {
 
 // Shapes of the example that the model was calibrated with, with another batch.
 absl::StatusOr<std::vector<std::string>> default_shapes(const BenchArguments& arguments) {
-  FXQ_ASSIGN_OR_RETURN(const QuantizedGraph model, load_fxq_graph(arguments.model));
+  FXQ_ASSIGN_OR_RETURN(const QuantizedGraph model,
+                       load_fxq_graph(arguments.model, arguments.allow_torchscript));
   std::vector<std::string> shapes;
   for (const Node* node : model.graph_module().graph().placeholders()) {
     if (!node->type.has_static_shape()) {

@@ -17,6 +17,7 @@ struct ExportArguments {
   std::vector<std::string> shapes;
   int opset = 13;
   bool fixed_batch = false;
+  bool allow_torchscript = false;
   bool no_check = false;
   bool fallthrough = false;
 };
@@ -63,7 +64,8 @@ absl::StatusOr<ExportSummary> export_float(const ExportArguments& arguments) {
 }
 
 absl::StatusOr<ExportSummary> export_quantized(const ExportArguments& arguments) {
-  FXQ_ASSIGN_OR_RETURN(const QuantizedGraph model, load_fxq_graph(arguments.model));
+  FXQ_ASSIGN_OR_RETURN(const QuantizedGraph model,
+                       load_fxq_graph(arguments.model, arguments.allow_torchscript));
   FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> args,
                        example(arguments, model.graph_module()));
   ExportOptions options = export_options(arguments);
@@ -107,10 +109,13 @@ Command add_export(CLI::App& root) {
   app->add_option("-o,--output", arguments->output, "File to write (.onnx)")->required();
   app->add_option("--opset", arguments->opset, "ONNX opset, 11 to 17 (default 13)")
       ->check(CLI::Range(11, 17));
-  app->add_option("--shape", arguments->shapes,
-                  "Input shape (1x3x224x224 or name=...); a .fxq knows its own, for a .pt it is "
-                  "deduced where that is possible");
+  app->add_option(
+      "--shape", arguments->shapes,
+      "Input shape (1x3x224x224, 1x12:i64, name=...); a .fxq knows its own, for a .pt it is "
+      "deduced where that is possible");
   app->add_flag("--fixed-batch", arguments->fixed_batch, "Do not make the batch size symbolic");
+  app->add_flag("--allow-torchscript", arguments->allow_torchscript,
+                "Load TorchScript that is embedded in the .fxq: it is code, so trust the file");
   app->add_flag("--no-check", arguments->no_check, "Skip onnx's checker and shape inference");
   app->add_flag("--fallthrough", arguments->fallthrough,
                 "Write ops that ONNX lacks as nodes of domain aten instead of refusing them");

@@ -75,6 +75,51 @@ class NormalSource {
   std::mt19937_64 engine_;
 };
 
+template <typename T>
+void fill_bits(HostTensor& tensor, NormalSource& source) {
+  for (T& value : tensor.mutable_data<T>()) value = static_cast<T>(source.next() > 0.0F);
+}
+
+// Normal reals; integers and bools are 0 or 1, which index every table.
+HostTensor random_tensor(DType dtype, const std::vector<int64_t>& dims, NormalSource& source) {
+  HostTensor tensor(dtype, dims);
+  switch (dtype) {
+    case DType::kF32:
+      for (float& value : tensor.mutable_data<float>()) value = source.next();
+      break;
+    case DType::kF64:
+      for (double& value : tensor.mutable_data<double>()) value = source.next();
+      break;
+    case DType::kI64:
+      fill_bits<int64_t>(tensor, source);
+      break;
+    case DType::kI32:
+      fill_bits<int32_t>(tensor, source);
+      break;
+    case DType::kBool:
+      fill_bits<bool>(tensor, source);
+      break;
+    default:
+      break;
+  }
+  return tensor;
+}
+
+struct ShapeText {
+  std::string dims;
+  std::optional<DType> dtype;
+};
+
+// "3x12:i64"
+absl::StatusOr<ShapeText> split_dtype(const std::string& text) {
+  const size_t colon = text.find(':');
+  if (colon == std::string::npos) return ShapeText{text, std::nullopt};
+  const auto dtype = dtype_from_name(text.substr(colon + 1));
+  if (dtype) return ShapeText{text.substr(0, colon), dtype};
+  return absl::InvalidArgumentError(
+      fmt::format("'{}' is no dtype; f32, f64, i64, i32, u8, bool", text.substr(colon + 1)));
+}
+
 }  // namespace
 
 absl::StatusOr<Dataset> open_dataset(const FeedRequest& request) {
@@ -99,7 +144,7 @@ absl::StatusOr<std::vector<int64_t>> parse_shape(const std::string& text) {
                         part.find_first_not_of("0123456789") == std::string::npos;
     if (!number || std::stoll(part) == 0) {
       return absl::InvalidArgumentError(
-          fmt::format("'{}' is no shape; write one as 1x3x224x224", text));
+          fmt::format("'{}' is no shape; write one as 1x3x224x224, or 1x12:i64", text));
     }
     dims.push_back(std::stoll(part));
     elements *= dims.back();
@@ -144,13 +189,11 @@ absl::StatusOr<std::vector<NamedTensor>> random_inputs(const std::vector<std::st
       return absl::InvalidArgumentError(
           fmt::format("'{}' fits no input; the model has: {}", text, fmt::join(names, ", ")));
     }
-    FXQ_ASSIGN_OR_RETURN(const std::vector<int64_t> dims,
-                         parse_shape(equals == std::string::npos ? text : text.substr(equals + 1)));
-    HostTensor tensor(specs[index].dtype, dims);
-    if (specs[index].dtype == DType::kF32) {
-      for (float& value : tensor.mutable_data<float>()) value = source.next();
-    }
-    inputs[index] = {names[index], std::move(tensor)};
+    FXQ_ASSIGN_OR_RETURN(const ShapeText shape,
+                         split_dtype(text.substr(equals == std::string::npos ? 0 : equals + 1)));
+    FXQ_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, parse_shape(shape.dims));
+    const DType dtype = shape.dtype.value_or(specs[index].dtype);
+    inputs[index] = {names[index], random_tensor(dtype, dims, source)};
     given[index] = true;
   }
   for (size_t i = 0; i < names.size(); ++i) {

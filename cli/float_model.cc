@@ -1,24 +1,55 @@
 // M.pt -> torch::jit::Module in eval mode -> traced graph with types from the example inputs.
 #include "fxq/cli/float_model.h"
 
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
+
+#include <mutex>
 
 #include "absl/strings/match.h"
 #include "fxq/base/status.h"
 #include "fxq/cli/feed.h"
+#include "fxq/graph/ivalue_convert.h"
 #include "fxq/tracer/shape_prop.h"
 #include "fxq/tracer/trace.h"
 
 namespace fxq {
 namespace {
 
+// NumPy's own dtype is float64: the usual reason why a model refuses its input.
+absl::Status with_dtypes(const absl::Status& status, const std::vector<c10::IValue>& example) {
+  std::string text(status.message());
+  for (size_t i = 0; i < example.size(); ++i) {
+    if (!example[i].isTensor() || example[i].toTensor().scalar_type() == at::kFloat) continue;
+    text += fmt::format("\n  input {} is {}; a model of float32 takes .astype(numpy.float32)", i,
+                        type_of(example[i]).to_string());
+  }
+  return absl::Status(status.code(), text);
+}
+
+void note_training(const torch::jit::Module& module, const std::string& path) {
+  static std::once_flag once;
+  if (!module.hasattr("training") || !module.is_training()) return;
+  std::call_once(once, [&] {
+    fmt::print(stderr,
+               "note: {} was saved in training mode; it is read in eval mode. A traced model keeps "
+               "what training did: call .eval() before torch.jit.trace\n",
+               path);
+  });
+}
+
 absl::StatusOr<GraphModule> trace_eval(const FloatModelRequest& request,
                                        const std::vector<c10::IValue>& example) {
   TraceOptions options;
   options.mode = TraceOptions::Mode::kEval;
+  FXQ_ASSIGN_OR_RETURN(const torch::jit::Module module, load_script_module(request.path));
+  note_training(module, request.path);
   options.leaves = request.leaves;
   for (const c10::IValue& value : example) options.example_inputs.push_back(value);
-  FXQ_ASSIGN_OR_RETURN(GraphModule gm, trace_file(request.path, options));
+  auto traced = trace(module, options);
+  if (!traced.ok()) return with_dtypes(traced.status(), example);
+  GraphModule gm = *std::move(traced);
   gm.eval();
   return gm;
 }

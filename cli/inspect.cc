@@ -23,6 +23,7 @@ struct InspectArguments {
   std::string svg;
   std::string dot;
   bool fused = false;
+  bool allow_torchscript = false;
   bool text = false;
 };
 
@@ -43,7 +44,8 @@ absl::StatusOr<GraphModule> load_pt(const InspectArguments& arguments) {
 absl::StatusOr<GraphModule> load_any(const InspectArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(const ModelKind kind, model_kind(arguments.model));
   if (kind == ModelKind::kTorchScript) return load_pt(arguments);
-  FXQ_ASSIGN_OR_RETURN(QuantizedGraph model, load_fxq_graph(arguments.model));
+  FXQ_ASSIGN_OR_RETURN(QuantizedGraph model,
+                       load_fxq_graph(arguments.model, arguments.allow_torchscript));
   return std::move(model.graph_module());
 }
 
@@ -115,9 +117,11 @@ Command add_inspect(CLI::App& root) {
       "  fxq inspect m.fxq --svg m.svg");
   app->add_option("model", arguments->model, "A .pt or .fxq file")->required();
   app->add_option("--shape", arguments->shapes,
-                  "Input shape (1x3x224x224 or name=...): gives types");
+                  "Input shape (1x3x224x224, 1x12:i64, name=...): gives types");
   app->add_option("--leaf", arguments->leaves, "Class or module path to keep whole");
   app->add_flag("--fused", arguments->fused, "After fusion; says what was not fused and why");
+  app->add_flag("--allow-torchscript", arguments->allow_torchscript,
+                "Load TorchScript that is embedded in the .fxq: it is code, so trust the file");
   app->add_flag("--text", arguments->text, "The graph's text form instead of a table");
   app->add_option("--svg", arguments->svg, "Draw the graph into this file");
   app->add_option("--dot", arguments->dot, "Write the graph as Graphviz DOT");

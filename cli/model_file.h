@@ -25,7 +25,8 @@ struct Provenance {
 // `program` is the lowered model.
 absl::Status save_fxq(const QuantizedGraph& model, const Program& program,
                       const Provenance& provenance, const std::string& path);
-absl::StatusOr<QuantizedGraph> load_fxq_graph(const std::string& path);
+absl::StatusOr<QuantizedGraph> load_fxq_graph(const std::string& path,
+                                              bool allow_torchscript = false);
 absl::StatusOr<Provenance> load_provenance(const std::string& path);
 
 struct ExecutorRequest {

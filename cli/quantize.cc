@@ -192,6 +192,19 @@ absl::StatusOr<double> sqnr_of(const GraphModule& reference, const Program& prog
   return worst;
 }
 
+// What its users will meet, said before they do.
+void print_torchscript(const GraphModule& gm, const std::string& path) {
+  std::vector<std::string> parts;
+  for (const Node* node : gm.graph().nodes()) {
+    if (node->is(NodeKind::kCallModule) && !node->schema()) parts.push_back(node->name());
+  }
+  if (parts.empty()) return;
+  fmt::print(stderr,
+             "note: {} part(s) stay TorchScript in {}: {}\n"
+             "  running it needs --allow-torchscript; a traced model often has none\n",
+             parts.size(), path, fmt::join(parts, ", "));
+}
+
 absl::Status quantize(const QuantizeArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(const ModelKind kind, model_kind(arguments.model));
   if (kind == ModelKind::kFxq) {
@@ -226,6 +239,7 @@ absl::Status quantize(const QuantizeArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(const double sqnr, sqnr_of(fused, program, first->inputs));
   FXQ_RETURN_IF_ERROR(save_fxq(model, program, provenance, arguments.output));
   if (!arguments.quiet) print_report(model, sqnr, arguments.output);
+  print_torchscript(model.graph_module(), arguments.output);
   return absl::OkStatus();
 }
 
@@ -244,7 +258,7 @@ Command add_quantize(CLI::App& root) {
                   "Calibration data: .npy, .npz, .pt or a folder of .jpg/.png; several inputs as "
                   "name=file");
   app->add_option("--random-calib", arguments->random_calib,
-                  "Calibrate on random numbers of this shape (4x3x224x224, or name=shape)");
+                  "Calibrate on random numbers of this shape (4x3x224x224, 4x12:i64, name=shape)");
   app->add_option("-o,--output", arguments->output, "File to write (.fxq)")->required();
   app->add_option("--config", arguments->config, "JSON file: march, observer, qconfig, preprocess");
   app->add_option("--march", arguments->march, "Target: cpu (default), bayes, bernoulli2, meta");

@@ -27,10 +27,9 @@ Node* Graph::find(std::string_view name) const {
   return it == by_name_.end() ? nullptr : it->second.get();
 }
 
-const std::vector<Node*>& Graph::find_all(OpId op) const {
-  static const auto* none = new std::vector<Node*>;
+std::vector<Node*> Graph::find_all(OpId op) const {
   auto it = by_op_.find(op);
-  return it == by_op_.end() ? *none : it->second;
+  return it == by_op_.end() ? std::vector<Node*>() : it->second;
 }
 
 std::vector<Node*> Graph::placeholders() const {

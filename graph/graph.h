@@ -72,8 +72,8 @@ class Graph {
   Node* first() const { return first_; }
   Node* last() const { return last_; }
 
-  Node* find(std::string_view name) const;            // nullptr if there is none
-  const std::vector<Node*>& find_all(OpId op) const;  // all calls of an op, in creation order
+  Node* find(std::string_view name) const;     // nullptr if there is none
+  std::vector<Node*> find_all(OpId op) const;  // all calls of an op now, in creation order
   std::vector<Node*> placeholders() const;
   Node* output_node() const;  // nullptr while there is none
 

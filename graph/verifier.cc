@@ -118,7 +118,7 @@ class Verifier {
 
   void check_index() {
     for (const OpDef& def : op_table()) {
-      const std::vector<Node*>& indexed = gm_.graph().find_all(def.id);
+      const std::vector<Node*> indexed = gm_.graph().find_all(def.id);
       const auto& actual = by_op_[def.id];
       bool exact = indexed.size() == actual.size();
       for (const Node* node : indexed) exact = exact && actual.count(node) != 0;

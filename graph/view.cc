@@ -8,6 +8,7 @@
 
 #include "fxq/base/check.h"
 #include "fxq/graph/ivalue_convert.h"
+#include "fxq/graph/naming.h"
 #include "fxq/graph/op_module.h"
 
 namespace fxq {
@@ -64,16 +65,31 @@ const Argument* OpView::argument(std::string_view name) const {
 }
 
 at::Tensor OpView::param(std::string_view name) const {
-  if (module_) return module_->tensor(name);
-  const Argument* value = argument(name);
-  if (!value || !value->is_node() || !value->node()->is(NodeKind::kGetAttr)) return {};
-  return gm_.tensor(value->node()->target());
+  if (module_ && module_->tensor(name).defined()) return module_->tensor(name);
+  const Node* node = param_node(name);
+  return node && node->is(NodeKind::kGetAttr) ? gm_.tensor(node->target()) : at::Tensor();
 }
 
 Node* OpView::param_node(std::string_view name) const {
-  if (module_) return nullptr;
+  if (module_) return passed_to_module(name);
   const Argument* value = argument(name);
   return value ? value->node() : nullptr;
+}
+
+// A module takes the arguments that it lacks from the call, in the schema's order.
+Node* OpView::passed_to_module(std::string_view name) const {
+  size_t passed = 0;
+  for (const c10::Argument& formal : node_->schema()->arguments()) {
+    const auto& tensors = module_->tensors();
+    const bool own = module_->attribute(formal.name()) || is_mode_argument(formal.name()) ||
+                     std::any_of(tensors.begin(), tensors.end(),
+                                 [&](const auto& entry) { return entry.first == formal.name(); });
+    if (own) continue;
+    if (passed >= node_->args().size()) return nullptr;
+    if (formal.name() == name) return node_->args()[passed].node();
+    ++passed;
+  }
+  return nullptr;
 }
 
 bool OpView::has_param(std::string_view name) const {

@@ -31,7 +31,7 @@ class OpView {
   // The tensor behind a parameter ("weight"): the module's, or the get_attr's; undefined if it is
   // none or computed by a node (then param_node says which).
   at::Tensor param(std::string_view name) const;
-  Node* param_node(std::string_view name) const;  // functional form only; else nullptr
+  Node* param_node(std::string_view name) const;  // nullptr if it is no argument of the call
   bool has_param(std::string_view name) const;
 
   // An attribute by schema name, the schema's default if it was not given. none if unknown.
@@ -48,6 +48,7 @@ class OpView {
 
  private:
   const Argument* argument(std::string_view name) const;
+  Node* passed_to_module(std::string_view name) const;
 
   const GraphModule& gm_;
   const Node* node_;

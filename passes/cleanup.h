@@ -20,8 +20,13 @@ absl::StatusOr<bool> cse(GraphModule& gm);
 // Computes pure calls whose inputs are all get_attrs of buffers or constants.
 absl::StatusOr<bool> constant_fold(GraphModule& gm);
 
+// The same, of parameters too, in eval mode: weight_norm and the like become plain weights. Results
+// that are larger than what they are made of stay computed.
+absl::StatusOr<bool> fold_parameters(GraphModule& gm);
+
 // F.conv2d(x, self.w) -> a module of its own at a new path: functional ops with parameters of the
-// op table whose parameters are get_attrs become OpModules.
+// op table whose parameters are get_attrs become OpModules, and modules that get one passed hold
+// it.
 absl::StatusOr<bool> modularize(GraphModule& gm);
 
 }  // namespace fxq

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "fxq/base/status.h"
@@ -15,17 +16,21 @@
 namespace fxq {
 namespace {
 
-bool is_frozen(const GraphModule& gm, const Node& node) {
+// What counts as constant.
+enum class Constants { kFrozen, kParametersToo };
+
+bool is_constant(const GraphModule& gm, const Node& node, Constants constants) {
   if (!node.is(NodeKind::kGetAttr)) return false;
   const at::Tensor tensor = gm.tensor(node.target());
-  return tensor.defined() && !tensor.requires_grad();
+  if (!tensor.defined()) return false;
+  return constants == Constants::kParametersToo || !tensor.requires_grad();
 }
 
-bool can_fold(const GraphModule& gm, const Node& node) {
+bool can_fold(const GraphModule& gm, const Node& node, Constants constants) {
   if (!node.is(NodeKind::kCallFunction) || node.inputs().empty()) return false;
   if (is_impure(node) || runs_in_training_mode(gm, node)) return false;
   for (const Node* input : node.inputs()) {
-    if (!is_frozen(gm, *input)) return false;
+    if (!is_constant(gm, *input, constants)) return false;
   }
   return true;
 }
@@ -57,16 +62,25 @@ void replace_by_attribute(GraphModule& gm, Node* node, at::Tensor value) {
   graph.take_name(constant, node);
 }
 
-}  // namespace
+// A parameter that is spread out (expand, repeat) stays as small as it is.
+bool is_worth_it(const GraphModule& gm, const Node& node, const at::Tensor& value) {
+  int64_t largest = int64_t{1} << 16;
+  for (const Node* input : node.inputs()) {
+    largest = std::max(largest, gm.tensor(input->target()).numel());
+  }
+  return value.numel() <= largest;
+}
 
-absl::StatusOr<bool> constant_fold(GraphModule& gm) {
+absl::StatusOr<bool> fold(GraphModule& gm, Constants constants) {
   if (!barriers(gm.graph()).empty()) return false;
   bool changed = false;
   for (Node* node : gm.graph().nodes()) {
-    if (!can_fold(gm, *node)) continue;
+    if (!can_fold(gm, *node, constants)) continue;
     absl::StatusOr<c10::IValue> value = compute(gm, *node);
     // What fails or is no tensor stays as it is: running the graph reports the failure.
     if (!value.ok() || !value->isTensor()) continue;
+    const bool all = constants == Constants::kFrozen;
+    if (!all && !is_worth_it(gm, *node, value->toTensor())) continue;
     replace_by_attribute(gm, node, value->toTensor().detach());
     const std::vector<Node*> inputs(node->inputs().begin(), node->inputs().end());
     FXQ_RETURN_IF_ERROR(gm.graph().erase(node));
@@ -77,6 +91,15 @@ absl::StatusOr<bool> constant_fold(GraphModule& gm) {
   }
   if (changed) gm.remove_unused();
   return changed;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> constant_fold(GraphModule& gm) { return fold(gm, Constants::kFrozen); }
+
+absl::StatusOr<bool> fold_parameters(GraphModule& gm) {
+  if (gm.is_training()) return false;
+  return fold(gm, Constants::kParametersToo);
 }
 
 }  // namespace fxq

@@ -1,9 +1,12 @@
 //   %w = get_attr @fc_weight            module @linear = linear(weight, bias)
 //   %b = get_attr @fc_bias          ->  %y = linear @linear(%x)
 //   %y = linear(%x, %w, %b)
+// The same for a module that gets its weight from the call (weight_norm, once folded).
 // Any op whose row has parameters; all of them must be attributes (or none). Tensors are shared, so
 // what was tied stays tied.
 #include <ATen/core/Tensor.h>
+
+#include <algorithm>
 
 #include "fxq/base/status.h"
 #include "fxq/graph/naming.h"
@@ -15,7 +18,8 @@ namespace fxq {
 namespace {
 
 bool can_be_module(const GraphModule& gm, const Node& node) {
-  if (!node.is(NodeKind::kCallFunction) || op_def(node.op()).params.empty()) return false;
+  if (op_def(node.op()).params.empty()) return false;
+  if (!node.is(NodeKind::kCallFunction) && !gm.op_module(node)) return false;
   const OpView view(gm, &node);
   bool has_params = false;
   for (std::string_view name : view.def().params) {
@@ -28,6 +32,12 @@ bool can_be_module(const GraphModule& gm, const Node& node) {
     if (!view.attr(name).is_constant()) return false;
   }
   return has_params;
+}
+
+bool is_param(const OpView& view, const Node* operand) {
+  const auto& params = view.def().params;
+  return std::any_of(params.begin(), params.end(),
+                     [&](std::string_view name) { return view.param_node(name) == operand; });
 }
 
 bool is_mode(const Node& node, const std::string& attribute) {
@@ -61,7 +71,9 @@ void replace_by_module_call(GraphModule& gm, Node* node) {
   gm.set_module(path, make_module(gm, *node));
   std::vector<Argument> args;
   const OpView view(gm, node);
-  for (Node* operand : view.operands()) args.emplace_back(operand);
+  for (Node* operand : view.operands()) {
+    if (!is_param(view, operand)) args.emplace_back(operand);
+  }
   Kwargs kwargs;
   for (std::string_view key : {kEpilogueAdd, kEpilogueActivation}) {
     if (const Argument* value = node->kwarg(key)) kwargs.emplace_back(std::string(key), *value);

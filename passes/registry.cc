@@ -21,6 +21,7 @@ constexpr PassInfo kPasses[] = {
      fold_batch_norm, false},
     {"fuse", "fold_batch_norm, then make adds and activations epilogues of the op before them",
      fuse, false},
+    {"fold_parameters", "compute what depends on parameters only (eval mode)", fold_parameters},
     {"modularize", "turn functional ops whose parameters are attributes into modules", modularize},
     {"recompose", "make one op of what was written out: x * sigmoid(x) is silu(x)", recompose,
      false},

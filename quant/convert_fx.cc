@@ -262,11 +262,11 @@ absl::Status check_calibrated(const ObservedGraphModule& model, const ConvertOpt
   if (names.empty()) return absl::OkStatus();
   const std::string list = fmt::format("{}", fmt::join(names, ", "));
   if (!options.allow_uncalibrated) {
-    return absl::FailedPreconditionError(
-        fmt::format("convert_fx: these fake quants never saw data: {}; run calibration data "
-                    "through the prepared "
-                    "model, or set allow_uncalibrated to keep their scale of 1",
-                    list));
+    return absl::FailedPreconditionError(fmt::format(
+        "convert_fx: these fake quants never saw data: {}; run calibration data "
+        "through the prepared "
+        "model, or set allow_uncalibrated (--allow-uncalibrated) to keep their scale of 1",
+        list));
   }
   report.notes.push_back(fmt::format("never saw data, scale 1: {}", list));
   return absl::OkStatus();

@@ -9,6 +9,7 @@
 
 #include "fxq/base/status.h"
 #include "fxq/graph/view.h"
+#include "fxq/quant/observer.h"
 #include "fxq/quant/op_support.h"
 
 namespace fxq {
@@ -157,7 +158,16 @@ class Planner {
           "global one has an activation to quantize it with",
           group.observed[0]->name()));
     }
-    group.dtype = group.qconfig->activation->options().observer_kwargs.dtype;
+    const FakeQuantizeOptions& activation = group.qconfig->activation->options();
+    FXQ_ASSIGN_OR_RETURN(const auto observer,
+                         make_observer(activation.observer, activation.observer_kwargs));
+    if (observer->options().ch_axis) {
+      return absl::InvalidArgumentError(fmt::format(
+          "%{}: {} keeps a scale per channel, which weights have; an activation has one scale: use "
+          "MinMaxObserver, MovingAverageMinMaxObserver or MseObserver",
+          group.observed[0]->name(), activation.observer));
+    }
+    group.dtype = activation.observer_kwargs.dtype;
     FXQ_ASSIGN_OR_RETURN(const bool may_be_unsigned,
                          allows_unsigned(*group.qconfig, options_.march));
     if (group.dtype == DType::kI8 && non_negative && may_be_unsigned) group.dtype = DType::kU8;

@@ -6,9 +6,12 @@
 #include <fmt/ranges.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include <set>
+
 #include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
 #include "fxq/graph/ivalue_convert.h"
+#include "fxq/graph/problems.h"
 #include "fxq/tracer/example_runner.h"
 #include "fxq/tracer/script_reader.h"
 #include "fxq/tracer/shape_prop.h"
@@ -86,9 +89,29 @@ absl::Status problem_report(const torch::jit::Module& module,
       fmt::join(problems, "\n  ")));
 }
 
+// Classes by their whole or last name, and paths.
+absl::Status check_leaves(const torch::jit::Module& module, const TraceOptions& options) {
+  std::set<std::string> known;
+  for (const auto& entry : module.named_modules()) {
+    const std::string name = class_of(entry.value);
+    for (const std::string& each : {entry.name, name, name.substr(name.rfind('.') + 1)}) {
+      if (!each.empty()) known.insert(each);
+    }
+  }
+  Problems problems;
+  for (const std::string& leaf : options.leaves) {
+    if (known.count(leaf) != 0) continue;
+    problems.add(
+        fmt::format("there is no module or class '{}' to keep whole; {}", leaf,
+                    did_you_mean(leaf, std::vector<std::string>(known.begin(), known.end()))));
+  }
+  return problems.status(absl::StatusCode::kInvalidArgument);
+}
+
 absl::StatusOr<GraphModule> read_module(const torch::jit::Module& module,
                                         const TraceOptions& options) {
   FXQ_RETURN_IF_ERROR(check_method(module, options));
+  FXQ_RETURN_IF_ERROR(check_leaves(module, options));
   const c10::FunctionSchema& schema = module.get_method(options.method).function().getSchema();
   FXQ_RETURN_IF_ERROR(check_inputs(schema, options));
   GraphModule gm;

@@ -158,15 +158,20 @@ absl::Status check_storable(const Lowering& lowering, const Node& node, const Ty
 
 // A number that is read out of tensors is no register, which would be computed before any data is
 // there: it stays a 0-d tensor, and whoever takes it as a number reads it there (AtenCall).
-Type stored_type(const Lowering& lowering, const Node& node, const std::vector<ValueId>& inputs) {
-  const Type type = result_type(node);
-  if (!is_scalar(type) || op_def(node.op()).rule == Rule::kNotTensor) return type;
-  if (!reads_tensors(lowering, inputs)) return type;
+Type as_tensor(Type type) {
+  for (Type& element : type.elements) element = as_tensor(std::move(element));
+  if (!is_scalar(type)) return type;
   const bool is_int = type.kind == Type::Kind::kInt;
   return Type::tensor(type.kind == Type::Kind::kFloat ? DType::kF64
                       : is_int                        ? DType::kI64
                                                       : DType::kBool,
                       {});
+}
+
+Type stored_type(const Lowering& lowering, const Node& node, const std::vector<ValueId>& inputs) {
+  const Type type = result_type(node);
+  if (op_def(node.op()).rule == Rule::kNotTensor || !reads_tensors(lowering, inputs)) return type;
+  return as_tensor(type);
 }
 
 struct FloatCall {
