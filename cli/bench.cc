@@ -283,7 +283,7 @@ Command add_bench(CLI::App& root) {
   app->add_option("model", arguments->model, "A .fxq file")->required();
   app->add_option("--shape", arguments->shapes, "Input shape (default: as calibrated)");
   app->add_option("--batch", arguments->batch, "First dim of the default shapes (default 1)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive_number());
   app->add_option("--threads", arguments->threads, "Threads (default 1)")
       ->check(CLI::Range(1, 1024));
   app->add_option("--compare", arguments->compare, "float: interleave the TorchScript model")
@@ -291,8 +291,8 @@ Command add_bench(CLI::App& root) {
   app->add_option("--float", arguments->float_model,
                   "The float model (default: the .pt that was quantized)");
   app->add_option("--seconds", arguments->seconds, "How long to measure (default 3)")
-      ->check(CLI::PositiveNumber);
-  app->add_option("--runs", arguments->runs, "So many runs instead")->check(CLI::PositiveNumber);
+      ->check(positive_number());
+  app->add_option("--runs", arguments->runs, "So many runs instead")->check(positive_number());
   app->add_flag("--profile", arguments->profile, "Time per step");
   app->add_flag("--json", arguments->json, "Print JSON");
   app->add_flag("--allow-torchscript", arguments->allow_torchscript,

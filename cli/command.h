@@ -22,6 +22,9 @@ Command add_export(CLI::App& root);
 Command add_bench(CLI::App& root);
 Command add_rewrite(CLI::App& root);
 
+// Checks that an option's value is a number above 0.
+CLI::Validator positive_number();
+
 // Versions of fxq and of what it stands on, and the instruction set in use.
 std::string version_text();
 

@@ -112,8 +112,14 @@ absl::StatusOr<March> parse_march(const std::string& name) {
 
 absl::StatusOr<Config> read_config(const std::string& path) {
   FXQ_ASSIGN_OR_RETURN(const std::string text, read_file(path));
-  const json root = json::parse(text, nullptr, /*allow_exceptions=*/false,
-                                /*ignore_comments=*/true);
+  json root;
+  try {
+    root = json::parse(text, nullptr, /*allow_exceptions=*/true, /*ignore_comments=*/true);
+  } catch (const json::parse_error& error) {
+    std::string reason = error.what();  // "[json.exception.parse_error.101] parse error at line 1"
+    reason = reason.substr(std::min(reason.find("] ") + 2, reason.size()));
+    return absl::InvalidArgumentError(fmt::format("{}: {}", path, reason));
+  }
   if (!root.is_object()) {
     return absl::InvalidArgumentError(path + ": is no JSON object (comments are allowed)");
   }

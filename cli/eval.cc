@@ -42,7 +42,13 @@ absl::StatusOr<int64_t> count_right(const HostTensor& scores, int64_t samples,
   for (int64_t i = 0; i < dims[0]; ++i) {
     const float* row = scores.data<float>().data() + i * dims[1];
     const int64_t best = std::max_element(row, row + dims[1]) - row;
-    if (labels[static_cast<size_t>(first + i)] == best) ++right;
+    const int64_t label = labels[static_cast<size_t>(first + i)];
+    if (label < 0 || label >= dims[1]) {
+      return absl::InvalidArgumentError(
+          fmt::format("label {} of sample {} is no class; the model has {} (0 to {})", label,
+                      first + i, dims[1], dims[1] - 1));
+    }
+    if (label == best) ++right;
   }
   return right;
 }
@@ -110,9 +116,9 @@ Command add_eval(CLI::App& root) {
       ->required();
   app->add_option("--config", arguments->config, "JSON file with a preprocess block for pictures");
   app->add_option("--batch", arguments->batch, "Samples per step (default 32)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive_number());
   app->add_option("--limit", arguments->limit, "Use so many samples only")
-      ->check(CLI::PositiveNumber);
+      ->check(positive_number());
   app->add_option("--threads", arguments->model.threads, "Threads (default 1)")
       ->check(CLI::Range(1, 1024));
   app->add_flag("--eager", arguments->model.eager, "Of a .pt: run the TorchScript module itself");

@@ -1,6 +1,10 @@
 // Exit codes: 0 all went well, 1 it did not, 2 the command line is wrong, 130 interrupted.
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "absl/types/span.h"
+#include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
 #include "fxq/cli/command.h"
 #include "fxq/tracer/trace.h"
@@ -34,6 +38,14 @@ absl::Status load_libraries(const std::vector<std::string>& paths) {
   return absl::OkStatus();
 }
 
+std::string unknown_command(absl::Span<const Command> commands, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return "";
+  std::vector<std::string> names;
+  for (const Command& command : commands) names.push_back(command.app->get_name());
+  if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return "";
+  return fmt::format("there is no command '{}'; {}", argv[1], did_you_mean(argv[1], names));
+}
+
 int run(int argc, char** argv) {
   CLI::App app{kAbout, "fxq"};
   app.set_version_flag("--version", version_text);
@@ -49,6 +61,10 @@ int run(int argc, char** argv) {
         ->allow_extra_args(false);
   }
   app.failure_message(CLI::FailureMessage::simple);
+  if (const std::string problem = unknown_command(commands, argc, argv); !problem.empty()) {
+    fmt::print(stderr, "fxq: {}\n", problem);
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -67,6 +83,16 @@ int run(int argc, char** argv) {
 }
 
 }  // namespace
+
+CLI::Validator positive_number() {
+  return {[](std::string& text) {
+            double value = 0;
+            const bool good = CLI::detail::lexical_cast(text, value) && value > 0;
+            return good ? std::string() : text + " is no number above 0";
+          },
+          "POSITIVE"};
+}
+
 }  // namespace fxq
 
 int main(int argc, char** argv) { return fxq::run(argc, argv); }

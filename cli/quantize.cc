@@ -151,6 +151,9 @@ void print_report(const QuantizedGraph& model, double sqnr, const std::string& p
     if (op.mode != OpMode::kFloat) continue;
     fmt::print("  float: %{} ({}) {} {}\n", op.node, op.op, op.code, op.reason);
   }
+  if (report.count(OpMode::kInt8) + report.count(OpMode::kInt16) == 0) {
+    fmt::print(stderr, "warning: nothing was quantized; the reasons stand above\n");
+  }
   fmt::print("SQNR of int8 against float on the first batch: {:.1f} dB\n", sqnr);
   fmt::print("wrote {}\n", path);
 }
@@ -252,7 +255,11 @@ Command add_quantize(CLI::App& root) {
       "Examples:\n"
       "  fxq quantize m.pt --calib x.npy -o m.fxq\n"
       "  fxq quantize m.pt --calib image=pictures/ --calib mask=mask.npy --config c.json -o m.fxq\n"
-      "  fxq quantize m.pt --random-calib 4x3x224x224 -o m.fxq      (speed tests only)");
+      "  fxq quantize m.pt --random-calib 4x3x224x224 -o m.fxq      (speed tests only)\n"
+      "Qconfigs in --config; the longest path wins, null keeps a module in float:\n"
+      "  {\"qconfig\": {\"\": {\"dtype\": \"qint8\"}, \"module_name\": [[\"fc\", null]],\n"
+      "               \"module_type\": [[\"Linear\", {\"dtype\": \"qint16\", \"observer\": "
+      "\"mse\"}]]}}");
   app->add_option("model", arguments->model, "TorchScript file (.pt)")->required();
   app->add_option("--calib", arguments->calib,
                   "Calibration data: .npy, .npz, .pt or a folder of .jpg/.png; several inputs as "
@@ -265,9 +272,9 @@ Command add_quantize(CLI::App& root) {
   app->add_option("--observer", arguments->observer, "Of activations: mse (default), min_max, ...");
   app->add_option("--leaf", arguments->leaves, "Class or module path to keep whole, in float");
   app->add_option("--batch", arguments->batch, "Samples per step (default 8)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive_number());
   app->add_option("--limit", arguments->limit, "Use so many samples only")
-      ->check(CLI::PositiveNumber);
+      ->check(positive_number());
   app->add_flag("--allow-uncalibrated", arguments->allow_uncalibrated,
                 "Go on if a value never saw data");
   app->add_flag("--strict", arguments->strict, "Fail if an op stays in float");

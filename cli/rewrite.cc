@@ -8,6 +8,7 @@
 #include "fxq/base/status.h"
 #include "fxq/cli/command.h"
 #include "fxq/cli/float_model.h"
+#include "fxq/cli/model_file.h"
 #include "fxq/graph/to_torchscript.h"
 #include "fxq/passes/pipeline.h"
 #include "fxq/passes/registry.h"
@@ -55,6 +56,10 @@ absl::StatusOr<double> difference(const GraphModule& before, torch::jit::Module&
 }
 
 absl::Status rewrite(const RewriteArguments& arguments) {
+  FXQ_ASSIGN_OR_RETURN(const ModelKind kind, model_kind(arguments.model));
+  if (kind == ModelKind::kFxq) {
+    return absl::InvalidArgumentError(arguments.model + ": is a .fxq; rewrite takes the .pt");
+  }
   FXQ_RETURN_IF_ERROR(check_writable(arguments.output));
   std::vector<c10::IValue> example;
   if (!arguments.shapes.empty()) {

@@ -1,6 +1,7 @@
 // fxq run: inputs from files, outputs to .npy.
 #include <fmt/format.h>
 
+#include "absl/strings/match.h"
 #include "fxq/base/status.h"
 #include "fxq/cli/command.h"
 #include "fxq/cli/config_file.h"
@@ -42,6 +43,14 @@ absl::Status run(const RunArguments& arguments) {
 
 }  // namespace
 
+namespace {
+
+std::string is_npy(const std::string& path) {
+  return absl::EndsWith(path, ".npy") ? "" : "outputs are written as .npy files, not " + path;
+}
+
+}  // namespace
+
 Command add_run(CLI::App& root) {
   auto arguments = std::make_shared<RunArguments>();
   CLI::App* app = root.add_subcommand("run", "Run a model on files");
@@ -54,7 +63,8 @@ Command add_run(CLI::App& root) {
   app->add_option("--input", arguments->inputs, "Input file, or name=file for several inputs")
       ->required();
   app->add_option("--output", arguments->output, "File to write; several outputs: y.0.npy, ...")
-      ->required();
+      ->required()
+      ->check(is_npy);
   app->add_option("--config", arguments->config, "JSON file with a preprocess block for pictures");
   app->add_option("--threads", arguments->model.threads, "Threads (default 1)")
       ->check(CLI::Range(1, 1024));

@@ -19,7 +19,7 @@ namespace {
 
 // Why a call without a lowering cannot be standard ONNX.
 const char* no_form(const Node& node) {
-  return node.schema() ? "X001 ONNX has no such operator"
+  return node.schema() ? "X001 fxq has no ONNX form for this operator"
                        : "X002 TorchScript code has no ONNX form";
 }
 

@@ -14,6 +14,7 @@
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/problems.h"
 #include "fxq/graph/tensor_convert.h"
+#include "fxq/passes/cleanup.h"
 #include "fxq/quant/reference_interpreter.h"
 
 namespace fxq {
@@ -300,6 +301,7 @@ absl::StatusOr<GraphModule> typed_copy(const GraphModule& model,
   if (options.training != TrainingMode::kPreserve) {
     copy.train(options.training == TrainingMode::kTraining);
   }
+  FXQ_RETURN_IF_ERROR(open_attention(copy).status());
   FXQ_RETURN_IF_ERROR(Typing(copy, args, options).run_all());
   return copy;
 }

@@ -24,6 +24,11 @@ absl::StatusOr<bool> constant_fold(GraphModule& gm);
 // that are larger than what they are made of stay computed.
 absl::StatusOr<bool> fold_parameters(GraphModule& gm);
 
+// torch's fused transformer kernels (what nn.MultiheadAttention and nn.TransformerEncoderLayer call
+// in eval mode) become linear, matmul, softmax and layer_norm, which quantize and export. Self
+// attention without masks and without its weights as a result; all else stays.
+absl::StatusOr<bool> open_attention(GraphModule& gm);
+
 // F.conv2d(x, self.w) -> a module of its own at a new path: functional ops with parameters of the
 // op table whose parameters are get_attrs become OpModules, and modules that get one passed hold
 // it.

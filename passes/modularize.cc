@@ -61,19 +61,28 @@ std::shared_ptr<OpModule> make_module(const GraphModule& gm, const Node& node) {
   return module;
 }
 
+// A module keeps its path, unless other calls pass it other weights.
+bool is_only_call(const GraphModule& gm, const Node& node) {
+  const auto& nodes = gm.graph().nodes();
+  return std::none_of(nodes.begin(), nodes.end(), [&](const Node* other) {
+    return other != &node && other->is(NodeKind::kCallModule) && other->target() == node.target();
+  });
+}
+
 std::string path_for(const GraphModule& gm, const Node& node) {
+  if (node.is(NodeKind::kCallModule) && is_only_call(gm, node)) return node.target();
   const std::string name(op_def(node.op()).name);
   return gm.unique_path(node.owner.path.empty() ? name : node.owner.path + "." + name);
 }
 
 void replace_by_module_call(GraphModule& gm, Node* node) {
   const std::string path = path_for(gm, *node);
-  gm.set_module(path, make_module(gm, *node));
   std::vector<Argument> args;
   const OpView view(gm, node);
   for (Node* operand : view.operands()) {
     if (!is_param(view, operand)) args.emplace_back(operand);
   }
+  gm.set_module(path, make_module(gm, *node));
   Kwargs kwargs;
   for (std::string_view key : {kEpilogueAdd, kEpilogueActivation}) {
     if (const Argument* value = node->kwarg(key)) kwargs.emplace_back(std::string(key), *value);

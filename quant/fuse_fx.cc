@@ -1,4 +1,4 @@
-// fold_parameters, modularize, remove_identity, recompose, fuse, dce: on a copy.
+// open_attention, fold_parameters, modularize, remove_identity, recompose, fuse, dce: on a copy.
 #include "fxq/quant/fuse_fx.h"
 
 #include <fmt/format.h>
@@ -29,8 +29,8 @@ absl::StatusOr<GraphModuleWithAttr> fuse_fx(const GraphModule& model, const Fuse
   FXQ_RETURN_IF_ERROR(require_stage(model, "", "fuse_fx"));
   GraphModule fused = model.copy();
   FXQ_ASSIGN_OR_RETURN(Pipeline pipeline,
-                       Pipeline::parse("fold_parameters, modularize, remove_identity, recompose, "
-                                       "fuse, dce"));
+                       Pipeline::parse("open_attention, fold_parameters, modularize, "
+                                       "remove_identity, recompose, fuse, dce"));
   FXQ_RETURN_IF_ERROR(pipeline.run(fused).status());
   if (options.check_inputs) {
     FXQ_RETURN_IF_ERROR(check_same(model, fused, *options.check_inputs));

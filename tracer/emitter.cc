@@ -34,7 +34,7 @@ bool reads_what_it_writes(const std::vector<ValuePtr>& args, const Value& target
   for (const ValuePtr& arg : args) {
     for_each_part(arg, [&](const ValuePtr& part) {
       const bool shares = part->storage && part->storage == target.storage;
-      found |= shares && part.get() != &target && !are_disjoint(*part, target);
+      found |= shares && !show_the_same(*part, target) && !are_disjoint(*part, target);
     });
   }
   return found;

@@ -74,6 +74,19 @@ bool are_disjoint(const Value& a, const Value& b) {
   return x && y && (x->end <= y->start || y->end <= x->start);
 }
 
+bool show_the_same(const Value& a, const Value& b) {
+  if (&a == &b) return true;
+  if (!a.view || !b.view || a.view->schema != b.view->schema) return false;
+  for (size_t i = 1; i < a.view->args.size(); ++i) {
+    const Value& x = *a.view->args[i];
+    const Value& y = *b.view->args[i];
+    const bool none = x.is_none() && y.is_none();
+    const auto number = constant_int(x);
+    if (&x != &y && !none && !(number && number == constant_int(y))) return false;
+  }
+  return show_the_same(*a.view->args[0], *b.view->args[0]);
+}
+
 void note_view(const c10::FunctionSchema& schema, const std::vector<ValuePtr>& args,
                const ValuePtr& result) {
   if (inverse_of(schema)) result->view = std::make_shared<const View>(View{&schema, args});

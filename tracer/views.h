@@ -33,6 +33,9 @@ ValuePtr view_root(const ValuePtr& value);
 // Both show one tensor, and no element of it is in both: y[:, 0] and y[:, 1], y[:2] and y[2:].
 bool are_disjoint(const Value& a, const Value& b);
 
+// Both are made by the same calls on one tensor: y[0] += 1 writes y[0] back into itself.
+bool show_the_same(const Value& a, const Value& b);
+
 // The root as it is after `changed` was written into the view `value`: a chain of slice_scatter,
 // select_scatter and the like.
 ValuePtr write_back(const ValuePtr& value, ValuePtr changed, const EmitCall& call);

@@ -1,4 +1,6 @@
 // upsample_nearest2d, upsample_bilinear2d -> Resize, by sizes [shape[:2], output_size] or by scales
+#include <limits>
+
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
 #include "fxq/export/lowering/lowering.h"
@@ -18,6 +20,15 @@ std::vector<float> scales(const OpView& view) {
   return result;
 }
 
+// ONNX Runtime turns DequantizeLinear, Resize, QuantizeLinear into a Resize of integers, which cuts
+// fractions off: half a step too low on average. A Max that changes nothing keeps it in floats.
+std::string keep_in_floats(OnnxBuilder& builder, const OpView& view, const std::string& y) {
+  if (!view.node()->type.is_quantized() || view.op() == OpId::kUpsampleNearest2d) return y;
+  const std::string lowest =
+      builder.scalar(DType::kF32, static_cast<double>(std::numeric_limits<float>::lowest()));
+  return builder.add("Max", {y, lowest});
+}
+
 }  // namespace
 
 absl::Status onnx_Resize(Exporter& exporter, const OpView& view) {
@@ -35,7 +46,8 @@ absl::Status onnx_Resize(Exporter& exporter, const OpView& view) {
   const std::string roi = builder.opset() < 13 ? builder.floats({}) : "";
   if (factors.size() == 4) {
     const std::string list = builder.floats(factors);
-    return exporter.finish(view, builder.add("Resize", {x, roi, list}, std::move(attributes)));
+    const std::string y = builder.add("Resize", {x, roi, list}, std::move(attributes));
+    return exporter.finish(view, keep_in_floats(builder, view, y));
   }
   FXQ_ASSIGN_OR_RETURN(const OnnxValue size, exporter.ints(view.attr("output_size")));
   const std::string shape = builder.add("Shape", {x});
@@ -43,7 +55,8 @@ absl::Status onnx_Resize(Exporter& exporter, const OpView& view) {
   const std::string back = exporter.int_list(size);
   const std::string sizes = builder.add("Concat", {front, back}, {{"axis", int64_t{0}}});
   const std::string none = builder.opset() < 13 ? builder.floats({}) : "";
-  return exporter.finish(view, builder.add("Resize", {x, roi, none, sizes}, std::move(attributes)));
+  const std::string y = builder.add("Resize", {x, roi, none, sizes}, std::move(attributes));
+  return exporter.finish(view, keep_in_floats(builder, view, y));
 }
 
 }  // namespace fxq

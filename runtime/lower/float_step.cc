@@ -159,7 +159,9 @@ absl::Status check_storable(const Lowering& lowering, const Node& node, const Ty
 // A number that is read out of tensors is no register, which would be computed before any data is
 // there: it stays a 0-d tensor, and whoever takes it as a number reads it there (AtenCall).
 Type as_tensor(Type type) {
-  for (Type& element : type.elements) element = as_tensor(std::move(element));
+  if (type.kind == Type::Kind::kTuple) {
+    for (Type& element : type.elements) element = as_tensor(std::move(element));
+  }
   if (!is_scalar(type)) return type;
   const bool is_int = type.kind == Type::Kind::kInt;
   return Type::tensor(type.kind == Type::Kind::kFloat ? DType::kF64

@@ -93,5 +93,32 @@ std::vector<Net> nets() {
 INSTANTIATE_TEST_SUITE_P(Nets, ModelTest, ::testing::ValuesIn(nets()),
                          [](const auto& info) { return info.param.name + "_" + info.param.kind; });
 
+// What shapes decide, weights that are computed, writes, recurrences, attention.
+class OddNetTest : public ModelTest {};
+
+TEST_P(OddNetTest, FloatAndQdqAgree) {
+  const FloatNet net = fixture(GetParam().name, GetParam().kind);
+  FloatCheck check;
+  check.options.opset_version = 13;
+  check.options.operator_export_type = OperatorExportTypes::kOnnx;
+  check.options.dynamic_axes = dynamic_batch_axes(net.graph, net.input);
+  check.tag = GetParam().name;
+  expect_same_floats(net, check);
+  const auto quantized = quantize_fixture(GetParam().name, net.graph);
+  ASSERT_TRUE(quantized);
+  expect_nodes_within_one_step(*quantized, net.input);
+}
+
+INSTANTIATE_TEST_SUITE_P(Nets, OddNetTest,
+                         ::testing::Values(Net{"odd_sizes", "script"}, Net{"odd_sizes", "trace"},
+                                           Net{"odd_writes", "script"}, Net{"odd_writes", "trace"},
+                                           Net{"odd_weights", "trace"},
+                                           Net{"odd_upsamples", "script"},
+                                           Net{"odd_upsamples", "trace"},
+                                           Net{"odd_encoder", "trace"},
+                                           Net{"odd_encoder", "script"}, Net{"odd_lstm", "script"},
+                                           Net{"odd_lstm", "trace"}),
+                         [](const auto& info) { return info.param.name + "_" + info.param.kind; });
+
 }  // namespace
 }  // namespace fxq::export_test

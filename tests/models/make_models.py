@@ -9,6 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import odd_control_nets
 import odd_nets
+import odd_size_nets
 import vision_nets
 import zoo_nets
 from fixture import reproducible, write
@@ -19,7 +20,13 @@ def main() -> int:
         print(__doc__, file=sys.stderr)
         return 2
     folder = pathlib.Path(sys.argv[1])
-    nets = {**vision_nets.NETS, **odd_nets.NETS, **odd_control_nets.NETS, **zoo_nets.NETS}
+    nets = {
+        **vision_nets.NETS,
+        **odd_nets.NETS,
+        **odd_control_nets.NETS,
+        **odd_size_nets.NETS,
+        **zoo_nets.NETS,
+    }
     names = sys.argv[2:] or list(nets)
     unknown = [name for name in names if name not in nets]
     if unknown:

@@ -20,6 +20,7 @@ using quant_test::kConvReluLinear;
 using quant_test::net;
 using quant_test::random;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 ObservedGraphModule prepared(const std::string& text, const PrepareOptions& options = {},
                              const QConfigDict& dict = {}) {
@@ -229,6 +230,41 @@ TEST(PrepareTest, QConfigPriorities) {
   EXPECT_FALSE(is_wide());
   dict.module_qconfig = {{"body.conv", std::nullopt}};
   EXPECT_EQ(QConfigResolver(gm, dict).find(conv), nullptr);
+}
+
+// Captured modules are called from their parents' code, which owns the calls.
+TEST(PrepareTest, QConfigsReachTheModulesThatAreCalled) {
+  GraphModule gm = net(kConvReluLinear);
+  Node& fc = *gm.graph().find("fc");
+  fc.owner = {"", "Net"};
+  QConfigDict dict;
+  dict.global = *get_default_calib_qconfig();
+  EXPECT_NE(QConfigResolver(gm, dict).find(fc), nullptr);
+  dict.module_name = {{"fc", std::nullopt}};
+  EXPECT_EQ(QConfigResolver(gm, dict).find(fc), nullptr);
+  dict.module_name = {};
+  dict.module_type = {{gm.module("fc")->class_name(), std::nullopt}};
+  EXPECT_EQ(QConfigResolver(gm, dict).find(fc), nullptr);
+}
+
+TEST(PrepareTest, NamesThatMatchNothingAreListed) {
+  const GraphModule gm = net(kConvReluLinear);
+  QConfigDict dict;
+  dict.global = *get_default_calib_qconfig();
+  dict.module_name = {{"fcc", std::nullopt}, {"fc", std::nullopt}};
+  dict.module_type = {{"Conv2", std::nullopt}};
+  const std::string message(prepare_calibration_fx(gm, dict).status().message());
+  EXPECT_THAT(message, HasSubstr("there is no module 'fcc'; did you mean \"fc\"?"));
+  EXPECT_THAT(message, HasSubstr("there is no module of class 'Conv2'"));
+  EXPECT_THAT(message, Not(HasSubstr("'fc'")));
+}
+
+TEST(PrepareTest, AnActivationHasOneScale) {
+  QConfigDict dict;
+  dict.global = *get_default_calib_qconfig(
+      "qint8", {{"observer", Argument("MovingAveragePerChannelMinMaxObserver")}});
+  EXPECT_THAT(std::string(prepare_calibration_fx(net(kConvReluLinear), dict).status().message()),
+              HasSubstr("an activation has one scale"));
 }
 
 TEST(PrepareTest, RequestsThatMakeNoSense) {

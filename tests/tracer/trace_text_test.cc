@@ -202,6 +202,19 @@ def forward(self, x):
   %select_scatter = select_scatter(%add, %copy, 1, 0)
   return %select_scatter
 })"},
+    {"AddsToAPartInPlace", R"(
+def forward(self, x):
+    y = x + 1
+    y[:, 1:2] += 2.0
+    return y
+)",
+     R"(graph (%x) {
+  %add = add_scalar(%x, 1)
+  %slice = slice(%add, 1, 1, 2)
+  %add_1 = add_scalar(%slice, 2.0)
+  %slice_scatter = slice_scatter(%add, %add_1, 1, 1, 2)
+  return %slice_scatter
+})"},
     {"KeepsWritesThatReadTheirOwnMemory", R"(
 def forward(self, x):
     y = x + 1

@@ -1,0 +1,223 @@
+// %y = multi_head_attention(%x, %x, %x, 16, 4, ..)    ->
+//   %qkv = linear(%x, qkv_weight, qkv_bias); q, k, v = [N, heads, T, D / heads] parts of it
+//   %y = linear(softmax(q / sqrt(D / heads) * k^T) * v, proj_weight, proj_bias)
+// %y = transformer_encoder_layer(%x, ..)              ->
+//   a = norm1(x + attention(x)); y = norm2(a + ffn(a)); norms come first with norm_first
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "fxq/base/status.h"
+#include "fxq/graph/view.h"
+#include "fxq/passes/cleanup.h"
+
+namespace fxq {
+namespace {
+
+// Writes calls before a node, on behalf of it. Types follow the first operand's dims.
+class Writer {
+ public:
+  Writer(GraphModule& gm, Node* node)
+      : gm_(gm), node_(node), view_(gm, node), point_(gm.graph(), node) {}
+
+  const OpView& view() const { return view_; }
+
+  Node* call(OpId op, std::vector<Argument> args, const Type& type) {
+    Node* made = gm_.graph().call_op(op, std::move(args));
+    made->type = type;
+    made->owner = node_->owner;
+    made->source = node_->source;
+    return made;
+  }
+  Node* param(const std::string& name) {
+    if (!view_.has_param(name)) return nullptr;
+    if (Node* given = view_.param_node(name)) return given;
+    const std::string path = gm_.unique_path(node_->target() + "." + name);
+    const at::Tensor tensor = view_.param(name);
+    gm_.set_tensor(path, tensor);
+    Node* made = gm_.graph().get_attr(path);
+    made->type = Type::tensor(DType::kF32, tensor.sizes().vec());
+    return made;
+  }
+
+ private:
+  GraphModule& gm_;
+  Node* node_;
+  OpView view_;
+  InsertionPoint point_;
+};
+
+using Dims = std::vector<Dim>;
+
+Type typed(const Node* like, const std::function<Dims(const Dims&)>& dims) {
+  Type type = like->type;
+  if (type.dims) type.dims = dims(*type.dims);
+  return type;
+}
+
+Argument or_none(Node* node) { return node ? Argument(node) : Argument(); }
+
+Node* linear(Writer& writer, Node* x, const std::string& weight, const std::string& bias) {
+  Node* w = writer.param(weight);
+  const int64_t out = writer.view().param(weight).size(0);
+  const Type type = typed(x, [&](Dims dims) {
+    dims.back() = Dim{out, ""};
+    return dims;
+  });
+  return writer.call(OpId::kLinear, {Argument(x), Argument(w), or_none(writer.param(bias))}, type);
+}
+
+struct Heads {
+  int64_t count, width;
+};
+
+// Part `index` of [N, T, 3 * D]: [N, heads, T, width].
+Node* take(Writer& writer, Node* parts, int64_t index) {
+  const Type type = typed(parts, [](const Dims& d) { return Dims{d.begin() + 1, d.end()}; });
+  return writer.call(OpId::kSelect, {Argument(parts), Argument(int64_t{0}), Argument(index)}, type);
+}
+
+Node* split_heads(Writer& writer, Node* qkv, const std::vector<Node*>& sizes, const Heads& heads) {
+  const Dim three{3, ""}, count{heads.count, ""}, width{heads.width, ""};
+  Node* grouped = writer.call(
+      OpId::kView,
+      {Argument(qkv), Argument::list({Argument(sizes[0]), Argument(sizes[1]), Argument(int64_t{3}),
+                                      Argument(heads.count), Argument(heads.width)})},
+      typed(qkv, [&](const Dims& d) {
+        return Dims{d[0], d[1], three, count, width};
+      }));
+  return writer.call(OpId::kPermute, {Argument(grouped), Argument::ints({2, 0, 3, 1, 4})},
+                     typed(grouped, [&](const Dims& d) {
+                       return Dims{d[2], d[0], d[3], d[1], d[4]};
+                     }));
+}
+
+Node* attend(Writer& writer, Node* parts, const Heads& heads) {
+  Node* q = take(writer, parts, 0);
+  Node* k = take(writer, parts, 1);
+  Node* v = take(writer, parts, 2);
+  const double scale = 1.0 / std::sqrt(static_cast<double>(heads.width));
+  q = writer.call(OpId::kMulScalar, {Argument(q), Argument(scale)}, q->type);
+  k = writer.call(OpId::kTranspose, {Argument(k), Argument(int64_t{-2}), Argument(int64_t{-1})},
+                  typed(k, [](const Dims& d) {
+                    return Dims{d[0], d[1], d[3], d[2]};
+                  }));
+  const Type square = typed(q, [](const Dims& d) { return Dims{d[0], d[1], d[2], d[2]}; });
+  Node* scores = writer.call(OpId::kMatmul, {Argument(q), Argument(k)}, square);
+  scores = writer.call(OpId::kSoftmax, {Argument(scores), Argument(int64_t{-1})}, square);
+  return writer.call(OpId::kMatmul, {Argument(scores), Argument(v)}, v->type);
+}
+
+Node* attention(Writer& writer, Node* x, const Heads& heads) {
+  const Type number = Type::of(Type::Kind::kInt);
+  std::vector<Node*> sizes;
+  for (int64_t i = 0; i < 2; ++i) {
+    sizes.push_back(writer.call(OpId::kSize, {Argument(x), Argument(i)}, number));
+  }
+  Node* qkv = linear(writer, x, "qkv_weight", "qkv_bias");
+  Node* y = attend(writer, split_heads(writer, qkv, sizes, heads), heads);
+  y = writer.call(OpId::kTranspose, {Argument(y), Argument(int64_t{1}), Argument(int64_t{2})},
+                  typed(y, [](const Dims& d) {
+                    return Dims{d[0], d[2], d[1], d[3]};
+                  }));
+  y = writer.call(OpId::kReshape,
+                  {Argument(y), Argument::list({Argument(sizes[0]), Argument(sizes[1]),
+                                                Argument(heads.count * heads.width)})},
+                  x->type);
+  return linear(writer, y, "proj_weight", "proj_bias");
+}
+
+Node* norm(Writer& writer, Node* x, const std::string& index, int64_t width) {
+  return writer.call(
+      OpId::kLayerNorm,
+      {Argument(x), Argument::ints({width}), or_none(writer.param("norm_weight_" + index)),
+       or_none(writer.param("norm_bias_" + index)), Argument(writer.view().attr_float("eps"))},
+      x->type);
+}
+
+Node* feed_forward(Writer& writer, Node* x) {
+  Node* y = linear(writer, x, "ffn_weight_1", "ffn_bias_1");
+  const OpId activation = writer.view().attr_bool("use_gelu") ? OpId::kGelu : OpId::kRelu;
+  y = writer.call(activation, {Argument(y)}, y->type);
+  return linear(writer, y, "ffn_weight_2", "ffn_bias_2");
+}
+
+Node* encoder_layer(Writer& writer, Node* x, const Heads& heads) {
+  const int64_t width = heads.count * heads.width;
+  const bool first = writer.view().attr_bool("norm_first");
+  auto add = [&](Node* a, Node* b) {
+    return writer.call(OpId::kAdd, {Argument(a), Argument(b)}, a->type);
+  };
+  Node* y = add(x, attention(writer, first ? norm(writer, x, "1", width) : x, heads));
+  if (!first) y = norm(writer, y, "1", width);
+  y = add(y, feed_forward(writer, first ? norm(writer, y, "2", width) : y));
+  return first ? y : norm(writer, y, "2", width);
+}
+
+// The result that is an attention's first; null if somebody reads another one.
+Node* only_result(const Node* attention) {
+  Node* first = nullptr;
+  for (Node* user : attention->users()) {
+    const auto* index = user->op() == OpId::kGetItem ? user->args()[1].get_if<int64_t>() : nullptr;
+    if (!index) return nullptr;
+    if (*index == 0 && !first) {
+      first = user;
+    } else if (!user->users().empty()) {
+      return nullptr;
+    }
+  }
+  return first;
+}
+
+bool is_plain(const OpView& view, bool is_layer) {
+  const std::vector<Node*>& operands = view.operands();
+  const size_t wanted = is_layer ? 1 : 3;
+  const bool same = operands.size() == wanted &&
+                    std::all_of(operands.begin(), operands.end(),
+                                [&](const Node* operand) { return operand == operands[0]; });
+  if (!same || operands[0]->type.rank() != 3) return false;
+  for (std::string_view name : view.def().params) {
+    const bool is_weight = name.find("weight") != std::string_view::npos;
+    if (is_weight && !view.param(name).defined()) return false;  // computed while running
+  }
+  return is_layer || only_result(view.node());
+}
+
+absl::Status open(GraphModule& gm, Node* node) {
+  const bool is_layer = node->op() == OpId::kTransformerEncoderLayer;
+  const OpView view(gm, node);
+  const int64_t count = view.attr_int(is_layer ? "num_heads" : "num_head", 1);
+  const Heads heads{count, view.attr_int("embed_dim") / count};
+  Node* result = is_layer ? node : only_result(node);
+  Node* made = nullptr;
+  {
+    Writer writer(gm, node);
+    Node* x = view.operand(0);
+    made = is_layer ? encoder_layer(writer, x, heads) : attention(writer, x, heads);
+  }
+  gm.graph().replace_all_uses(result, made);
+  gm.graph().take_name(made, result);
+  const std::vector<Node*> users(node->users().begin(), node->users().end());
+  for (Node* user : users) FXQ_RETURN_IF_ERROR(gm.graph().erase(user));
+  return gm.graph().erase(node);
+}
+
+}  // namespace
+
+absl::StatusOr<bool> open_attention(GraphModule& gm) {
+  bool changed = false;
+  for (const OpId op : {OpId::kMultiHeadAttention, OpId::kTransformerEncoderLayer}) {
+    for (Node* node : gm.graph().find_all(op)) {
+      const bool is_layer = op == OpId::kTransformerEncoderLayer;
+      if (gm.is_training() || !is_plain(OpView(gm, node), is_layer)) continue;
+      FXQ_RETURN_IF_ERROR(open(gm, node));
+      changed = true;
+    }
+  }
+  if (changed) gm.remove_unused();
+  return changed;
+}
+
+}  // namespace fxq
