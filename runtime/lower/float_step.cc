@@ -208,7 +208,8 @@ absl::StatusOr<FloatCall> operator_call(Lowering& lowering, const Node& node) {
 
 ValueId add_float_step(Lowering& lowering, const Node& node, const std::string& op,
                        std::vector<ValueId> inputs, std::string args) {
-  const ValueId output = lowering.tensor_value(Type::tensor(DType::kF32), node.name());
+  const DType dtype = node.type.dtype.value_or(DType::kF32);
+  const ValueId output = lowering.tensor_value(Type::tensor(dtype), node.name());
   Step& step = lowering.step("aten", node, std::move(inputs), {output});
   step.attrs["schema"] = op;
   step.attrs["args"] = std::move(args);

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "fxq/base/file.h"
@@ -196,6 +197,34 @@ TEST_F(CliTest, BadInputsAndTargets) {
   refused("quantize " + digits("digits.script.pt") + " --calib " + digits("calib_images.npy") +
               " -o /nowhere/d.fxq",
           "/nowhere/d.fxq");
+}
+
+TEST_F(CliTest, NamesThatMatchNothing) {
+  const std::string head = "quantize " + digits("digits.script.pt") + " --calib " +
+                           digits("calib_images.npy") + " -o " + in("n.fxq");
+  refused(head + " --leaf Conv2", "did you mean \"Conv2d\"", in("n.fxq"));
+  std::ofstream(in("c.json")) << R"({"qconfig": {"module_name": [["nope", null]]}})";
+  refused(head + " --config " + in("c.json"), "there is no module 'nope'", in("n.fxq"));
+  std::ofstream(in("bad.json")) << "{\"march\": }";
+  refused(head + " --config " + in("bad.json"), "line 1, column 11", in("n.fxq"));
+  refused("quantise x.pt", "did you mean \"quantize\"?");
+}
+
+TEST_F(CliTest, AModuleThatStaysFloatByItsName) {
+  std::ofstream(in("c.json")) << R"({"qconfig": {"module_type": [["Linear", null]]}})";
+  const Outcome outcome =
+      fxq("quantize " + digits("digits.script.pt") + " --calib " + digits("calib_images.npy") +
+          " --config " + in("c.json") + " -o " + in("n.fxq"));
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_THAT(outcome.text, HasSubstr("1 float"));
+  EXPECT_THAT(outcome.text, HasSubstr("E002"));
+}
+
+TEST_F(CliTest, LabelsThatAreNoClasses) {
+  std::ofstream(in("y.csv")) << "0\n1\n17\n";
+  refused("eval " + digits("digits.script.pt") + " --data " + digits("test_images.npy") +
+              " --limit 3 --labels " + in("y.csv"),
+          "label 17 of sample 2 is no class");
 }
 
 TEST_F(CliTest, WrongUsageExitsWithTwo) {
