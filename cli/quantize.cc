@@ -152,7 +152,7 @@ void print_report(const QuantizedGraph& model, double sqnr, const std::string& p
     fmt::print("  float: %{} ({}) {} {}\n", op.node, op.op, op.code, op.reason);
   }
   if (report.count(OpMode::kInt8) + report.count(OpMode::kInt16) == 0) {
-    fmt::print(stderr, "warning: nothing was quantized; the reasons stand above\n");
+    fmt::print(stderr, "warning: nothing was quantized; the list says why\n");
   }
   fmt::print("SQNR of int8 against float on the first batch: {:.1f} dB\n", sqnr);
   fmt::print("wrote {}\n", path);
@@ -202,10 +202,16 @@ void print_torchscript(const GraphModule& gm, const std::string& path) {
     if (node->is(NodeKind::kCallModule) && !node->schema()) parts.push_back(node->name());
   }
   if (parts.empty()) return;
+  constexpr size_t kShown = 5;
+  const size_t count = parts.size();
+  if (count > kShown) {
+    parts.resize(kShown);
+    parts.emplace_back("...");
+  }
   fmt::print(stderr,
              "note: {} part(s) stay TorchScript in {}: {}\n"
              "  running it needs --allow-torchscript; a traced model often has none\n",
-             parts.size(), path, fmt::join(parts, ", "));
+             count, path, fmt::join(parts, ", "));
 }
 
 absl::Status quantize(const QuantizeArguments& arguments) {

@@ -13,8 +13,16 @@
 namespace fxq {
 namespace {
 
+// dropout_ writes what dropout returns: in eval mode, nothing.
+OpId op_without_writing(const Node& node) {
+  if (node.op() != OpId::kNone || !node.is(NodeKind::kCallFunction)) return node.op();
+  const std::string& target = node.target();
+  return target.back() == '_' ? find_callee(target.substr(0, target.size() - 1)).op : OpId::kNone;
+}
+
 bool does_nothing(const Node& node) {
-  if (op_def(node.op()).kernel != "Identity" || node.inputs().size() != 1) return false;
+  if (op_def(op_without_writing(node)).kernel != "Identity") return false;
+  if (node.inputs().size() != 1) return false;
   return !node.kwarg(kEpilogueAdd) && !node.kwarg(kEpilogueActivation);
 }
 
