@@ -115,7 +115,7 @@ absl::StatusOr<Config> read_config(const std::string& path) {
   json root;
   try {
     root = json::parse(text, nullptr, /*allow_exceptions=*/true, /*ignore_comments=*/true);
-  } catch (const json::parse_error& error) {
+  } catch (const json::exception& error) {  // a syntax error, or a number out of range
     std::string reason = error.what();  // "[json.exception.parse_error.101] parse error at line 1"
     reason = reason.substr(std::min(reason.find("] ") + 2, reason.size()));
     return absl::InvalidArgumentError(fmt::format("{}: {}", path, reason));

@@ -207,6 +207,8 @@ TEST_F(CliTest, NamesThatMatchNothing) {
   refused(head + " --config " + in("c.json"), "there is no module 'nope'", in("n.fxq"));
   std::ofstream(in("bad.json")) << "{\"march\": }";
   refused(head + " --config " + in("bad.json"), "line 1, column 11", in("n.fxq"));
+  std::ofstream(in("huge.json")) << R"({"batch": 2E2147})";
+  refused(head + " --config " + in("huge.json"), "number overflow parsing '2E2147'", in("n.fxq"));
   refused("quantise x.pt", "did you mean \"quantize\"?");
 }
 
