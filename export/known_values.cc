@@ -9,8 +9,8 @@
 
 #include "fxq/base/status.h"
 #include "fxq/graph/ivalue_convert.h"
-#include "fxq/graph/tensor_convert.h"
 #include "fxq/passes/cleanup.h"
+#include "fxq/passes/constants.h"
 #include "fxq/passes/effects.h"
 #include "fxq/quant/reference_interpreter.h"
 
@@ -43,47 +43,31 @@ bool is_nested(const Argument& argument) {
                               [](const Argument& item) { return item.items() != nullptr; });
 }
 
-// A number as the schema wants it there: a dtype, not its number.
-Argument as_formal(const Node& user, size_t index, std::string_view key, const Argument& value) {
-  const int64_t* number = value.get_if<int64_t>();
-  if (!number || !user.schema()) return value;
-  const auto& formals = user.schema()->arguments();
-  for (size_t i = 0; i < formals.size(); ++i) {
-    if (key.empty() ? i != index : formals[i].name() != key) continue;
-    c10::TypePtr type = formals[i].real_type();
-    if (type->kind() == c10::TypeKind::OptionalType) type = type->containedTypes()[0];
-    if (type->kind() != c10::TypeKind::ScalarTypeType) return value;
-    const auto dtype = dtype_from_scalar_type(static_cast<int>(*number));
-    return dtype ? Argument(*dtype) : value;
-  }
-  return value;
+// The argument as the user's schema wants it there: a dtype, not its number.
+Argument as_formal(const Node& user, std::optional<int> index, Argument value) {
+  const bool known =
+      user.schema() && index && static_cast<size_t>(*index) < user.schema()->arguments().size();
+  if (!known) return value;
+  return schema_argument(user.schema()->arguments()[static_cast<size_t>(*index)], std::move(value));
 }
 
 void put_constant(Graph& graph, Node* user, const Node* known, const Argument& constant) {
   const auto map = [&](Node* node) { return node == known ? constant : Argument(node); };
   std::vector<Argument> args;
   for (const Argument& arg : user->args()) {
-    args.push_back(as_formal(*user, args.size(), "", arg.map_nodes(map)));
+    const auto index = static_cast<int>(args.size());
+    args.push_back(as_formal(*user, index, arg.map_nodes(map)));
   }
   graph.set_args(user, std::move(args));
   Kwargs kwargs;
   for (const auto& [key, value] : user->kwargs()) {
-    kwargs.emplace_back(key, as_formal(*user, 0, key, value.map_nodes(map)));
+    std::optional<int> index;
+    if (user->schema()) {
+      if (const auto found = user->schema()->argumentIndexWithName(key)) index = *found;
+    }
+    kwargs.emplace_back(key, as_formal(*user, index, value.map_nodes(map)));
   }
   graph.set_kwargs(user, std::move(kwargs));
-}
-
-void put_tensor(GraphModule& model, Node* node, const at::Tensor& tensor) {
-  Graph& graph = model.graph();
-  const std::string path = model.unique_path(node->name());
-  model.set_tensor(path, tensor);
-  const InsertionPoint here(graph, node);
-  Node* constant = graph.get_attr(path);
-  constant->type = type_of(tensor);
-  constant->owner = node->owner;
-  constant->source = node->source;
-  graph.replace_all_uses(node, constant);
-  graph.take_name(constant, node);
 }
 
 bool has_open_user(const Node& node, const KnownValues& values) {
@@ -137,7 +121,7 @@ absl::Status write_known_values(GraphModule& model, const KnownValues& values) {
     const auto found = values.find(node->name());
     if (found == values.end() || !has_open_user(*node, values)) continue;
     if (found->second.isTensor()) {
-      put_tensor(model, node, found->second.toTensor().detach());
+      replace_by_constant(model, node, found->second.toTensor().detach());
       continue;
     }
     const auto constant = to_argument(found->second);

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Dict.h>
 #include <ATen/core/List.h>
+#include <ATen/core/function_schema.h>
 
 #include "fxq/graph/interpreter.h"
 #include "fxq/graph/tensor_convert.h"
@@ -171,6 +172,18 @@ c10::IValue as_static_type(const c10::IValue& value, const c10::TypePtr& wanted)
       items.push_back(as_static_type(elements[i], types[i]));
     return c10::ivalue::Tuple::create(std::move(items));
   }
+  return value;
+}
+
+Argument schema_argument(const c10::Argument& formal, Argument value) {
+  const c10::TypePtr type = without_optional(formal.real_type());
+  const int64_t* number = value.get_if<int64_t>();
+  if (!number) return value;
+  if (type->kind() == c10::TypeKind::ScalarTypeType) {
+    const auto dtype = dtype_from_scalar_type(static_cast<int>(*number));
+    if (dtype) return *dtype;
+  }
+  if (type->kind() == c10::TypeKind::FloatType) return static_cast<double>(*number);
   return value;
 }
 

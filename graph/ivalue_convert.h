@@ -18,6 +18,9 @@ c10::TypePtr without_optional(c10::TypePtr type);
 // Throws c10::Error if it cannot be.
 c10::IValue to_ivalue_as(const Argument& argument, const c10::TypePtr& type);
 
+// The argument as its schema type shows it: dtypes and not numbers, 1.0 where a float is wanted.
+Argument schema_argument(const c10::Argument& formal, Argument value);
+
 // A list or tuple of evaluated items as an IValue list of `element` type (null: from the items).
 c10::IValue make_list(const std::vector<c10::IValue>& items, const c10::TypePtr& element);
 

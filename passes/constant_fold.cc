@@ -11,6 +11,7 @@
 #include "fxq/base/status.h"
 #include "fxq/graph/interpreter.h"
 #include "fxq/passes/cleanup.h"
+#include "fxq/passes/constants.h"
 #include "fxq/passes/effects.h"
 
 namespace fxq {
@@ -48,20 +49,6 @@ absl::StatusOr<c10::IValue> compute(const GraphModule& gm, const Node& node) {
   return alone.forward({});
 }
 
-void replace_by_attribute(GraphModule& gm, Node* node, at::Tensor value) {
-  Graph& graph = gm.graph();
-  const std::string path = gm.unique_path(
-      node->owner.path.empty() ? node->name() : node->owner.path + "." + node->name());
-  gm.set_tensor(path, std::move(value));
-  const InsertionPoint here(graph, node);
-  Node* constant = graph.get_attr(path);
-  constant->type = node->type;
-  constant->owner = node->owner;
-  constant->source = node->source;
-  graph.replace_all_uses(node, constant);
-  graph.take_name(constant, node);
-}
-
 // A parameter that is spread out (expand, repeat) stays as small as it is.
 bool is_worth_it(const GraphModule& gm, const Node& node, const at::Tensor& value) {
   int64_t largest = int64_t{1} << 16;
@@ -81,7 +68,7 @@ absl::StatusOr<bool> fold(GraphModule& gm, Constants constants) {
     if (!value.ok() || !value->isTensor()) continue;
     const bool all = constants == Constants::kFrozen;
     if (!all && !is_worth_it(gm, *node, value->toTensor())) continue;
-    replace_by_attribute(gm, node, value->toTensor().detach());
+    replace_by_constant(gm, node, value->toTensor().detach());
     const std::vector<Node*> inputs(node->inputs().begin(), node->inputs().end());
     FXQ_RETURN_IF_ERROR(gm.graph().erase(node));
     for (Node* input : inputs) {

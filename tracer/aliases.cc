@@ -8,7 +8,6 @@
 #include <unordered_set>
 
 #include "fxq/graph/graph.h"
-#include "fxq/graph/tensor_convert.h"
 
 namespace fxq {
 
@@ -69,19 +68,6 @@ std::optional<size_t> aliased_argument(const c10::FunctionSchema& schema, size_t
     }
   }
   return 0;
-}
-
-Argument schema_argument(const c10::Argument& formal, Argument value) {
-  c10::TypePtr type = formal.real_type();
-  if (type->kind() == c10::TypeKind::OptionalType) type = type->containedTypes()[0];
-  const int64_t* number = value.get_if<int64_t>();
-  if (!number) return value;
-  if (type->kind() == c10::TypeKind::ScalarTypeType) {
-    const auto dtype = dtype_from_scalar_type(static_cast<int>(*number));
-    if (dtype) return *dtype;
-  }
-  if (type->kind() == c10::TypeKind::FloatType) return static_cast<double>(*number);
-  return value;
 }
 
 }  // namespace fxq

@@ -5,12 +5,8 @@
 
 #include <cstddef>
 #include <optional>
-#include <string_view>
-
-#include "fxq/graph/argument.h"
 
 namespace c10 {
-struct Argument;
 struct FunctionSchema;
 }  // namespace c10
 
@@ -28,8 +24,5 @@ const c10::FunctionSchema* functional_form(const c10::FunctionSchema& schema);
 // The argument whose memory result `index` may share, by annotation or because the op may return
 // its input (dropout outside training).
 std::optional<size_t> aliased_argument(const c10::FunctionSchema& schema, size_t index);
-
-// The argument as its schema type shows it: dtypes and not numbers, 1.0 where a float is wanted.
-Argument schema_argument(const c10::Argument& formal, Argument value);
 
 }  // namespace fxq

@@ -13,36 +13,21 @@
 namespace fxq {
 namespace {
 
-// How a view is put back: inverse(base, changed, the view's other arguments), or without the base
-// where the view holds all of it.
-struct Inverse {
-  std::string_view view;
-  std::string_view inverse;
-  bool takes_base;
-};
-
-constexpr Inverse kInverses[] = {
-    {"aten::slice.Tensor", "aten::slice_scatter", true},
-    {"aten::select.int", "aten::select_scatter", true},
-    {"aten::diagonal", "aten::diagonal_scatter", true},
-    {"aten::unsqueeze", "aten::squeeze.dim", false},
-    {"aten::transpose.int", "aten::transpose.int", false},
-    {"aten::t", "aten::t", false},
-    {"aten::detach", "aten::detach", false},
-    {"aten::alias", "aten::alias", false},
-};
-
-const Inverse* inverse_of(const c10::FunctionSchema& schema) {
-  for (const Inverse& row : kInverses) {
-    if (row.view == overload_name(schema) && find_callee(row.inverse).schema) return &row;
-  }
-  return nullptr;
+const OpDef& row_of(const c10::FunctionSchema& schema) {
+  return op_def(op_from_overload(overload_name(schema)));
 }
 
-// Positions that a select or slice takes of args[1], its dim; nothing if they are not constant or
-// count from the end.
+// The op that puts a changed part back; null if the view has none, or this LibTorch lacks it.
+const c10::FunctionSchema* inverse_of(const c10::FunctionSchema& schema) {
+  const OpDef& row = row_of(schema);
+  const std::string_view target = row.written_back_by.empty() ? row.undone_by : row.written_back_by;
+  return target.empty() ? nullptr : find_callee(target).schema;
+}
+
+// Positions that a select or slice takes of a dim; nothing if they are not constant or count from
+// the end.
 struct Range {
-  int64_t start, end;
+  int64_t dim, start, end;
 };
 
 std::optional<Range> range_of(const View& view) {
@@ -53,25 +38,22 @@ std::optional<Range> range_of(const View& view) {
     if (!known || *known < 0) return std::nullopt;
     return *known;
   };
-  const bool selects = view.schema->name() == "aten::select";
-  if (!selects && view.schema->name() != "aten::slice") return std::nullopt;
+  const OpId op = row_of(*view.schema).id;
+  if (op != OpId::kSelect && op != OpId::kSlice) return std::nullopt;
+  const auto dim = number(1, 0);
   const auto start = number(2, 0);
-  const auto end = selects ? start : number(3, INT64_MAX);
-  if (!start || !end) return std::nullopt;
-  return Range{*start, selects ? *start + 1 : *end};
+  const auto end = op == OpId::kSelect ? start : number(3, INT64_MAX);
+  if (!dim || !start || !end) return std::nullopt;
+  return Range{*dim, *start, op == OpId::kSelect ? *start + 1 : *end};
 }
 
 }  // namespace
 
 bool are_disjoint(const Value& a, const Value& b) {
   if (!a.view || !b.view || a.view->args[0] != b.view->args[0]) return false;
-  const auto dim = constant_int(*a.view->args[1]);
-  if (a.view->schema != b.view->schema || !dim || dim != constant_int(*b.view->args[1])) {
-    return false;
-  }
   const auto x = range_of(*a.view);
   const auto y = range_of(*b.view);
-  return x && y && (x->end <= y->start || y->end <= x->start);
+  return x && y && x->dim == y->dim && (x->end <= y->start || y->end <= x->start);
 }
 
 bool show_the_same(const Value& a, const Value& b) {
@@ -100,11 +82,11 @@ ValuePtr view_root(const ValuePtr& value) {
 
 ValuePtr write_back(const ValuePtr& value, ValuePtr changed, const EmitCall& call) {
   for (ValuePtr at = value; at->view; at = at->view->args[0]) {
-    const Inverse& row = *inverse_of(*at->view->schema);
+    const c10::FunctionSchema& view = *at->view->schema;
     std::vector<ValuePtr> args = at->view->args;
     args.insert(args.begin() + 1, changed);
-    if (!row.takes_base) args.erase(args.begin());
-    changed = call(*find_callee(row.inverse).schema, std::move(args));
+    if (row_of(view).written_back_by.empty()) args.erase(args.begin());
+    changed = call(*inverse_of(view), std::move(args));
   }
   return changed;
 }

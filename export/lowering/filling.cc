@@ -15,24 +15,7 @@ constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
 
 bool has_argument(const OpView& view, std::string_view name) { return !view.attr(name).is_none(); }
 
-// What the new tensor is filled with, 0-D.
-absl::StatusOr<std::string> filling(Exporter& exporter, const OpView& view, DType dtype) {
-  OnnxBuilder& builder = exporter.builder();
-  const OpId op = view.op();
-  if (op == OpId::kFillTensor) {
-    FXQ_ASSIGN_OR_RETURN(const std::string value, exporter.operand(view, 1));
-    return add_cast(builder, value, dtype);
-  }
-  if (op == OpId::kOnes || op == OpId::kNewOnes || op == OpId::kOnesLike) {
-    return builder.scalar(dtype, 1.0);
-  }
-  const char* name = op == OpId::kFillScalar ? "value" : "fill_value";
-  const Argument value = view.attr(name);
-  if (!value.is_constant() && !value.is_none()) {
-    return absl::UnimplementedError("the number it is filled with is computed while running");
-  }
-  return builder.scalar(dtype, view.attr_float(name, 0.0));
-}
+DType result_dtype(const OpView& view) { return element_type(view.node()->type); }
 
 absl::StatusOr<std::string> shape_of(Exporter& exporter, const OpView& view) {
   if (has_argument(view, "size")) {
@@ -43,13 +26,31 @@ absl::StatusOr<std::string> shape_of(Exporter& exporter, const OpView& view) {
   return exporter.builder().add("Shape", {like});
 }
 
+// The new tensor, filled with `value`, 0-D.
+absl::Status fill(Exporter& exporter, const OpView& view, const std::string& value) {
+  FXQ_ASSIGN_OR_RETURN(const std::string shape, shape_of(exporter, view));
+  return exporter.finish(view, exporter.builder().add("Expand", {value, shape}));
+}
+
+absl::Status fill_number(Exporter& exporter, const OpView& view, double number) {
+  return fill(exporter, view, exporter.builder().scalar(result_dtype(view), number));
+}
+
+// Filled with the number that the call has as its argument `name`.
+absl::Status fill_argument(Exporter& exporter, const OpView& view, std::string_view name) {
+  if (!view.attr(name).is_constant()) {
+    return absl::UnimplementedError("the number it is filled with is computed while running");
+  }
+  return fill_number(exporter, view, view.attr_float(name));
+}
+
 bool has_shape_of(const Type& a, const Type& b) {
   return a.has_static_shape() && b.has_static_shape() && a.dims == b.dims;
 }
 
 absl::StatusOr<std::string> part(Exporter& exporter, const OpView& view, size_t operand) {
   FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view, operand));
-  const DType dtype = element_type(view.node()->type);
+  const DType dtype = result_dtype(view);
   const Type& type = view.operand(operand)->type;
   return type.dtype && element_type(type) == dtype ? x : add_cast(exporter.builder(), x, dtype);
 }
@@ -114,11 +115,25 @@ std::string put_at_steps(OnnxBuilder& builder, const std::string& x, const std::
 
 }  // namespace
 
-absl::Status onnx_Fill(Exporter& exporter, const OpView& view) {
-  const DType dtype = element_type(view.node()->type);
-  FXQ_ASSIGN_OR_RETURN(const std::string value, filling(exporter, view, dtype));
-  FXQ_ASSIGN_OR_RETURN(const std::string shape, shape_of(exporter, view));
-  return exporter.finish(view, exporter.builder().add("Expand", {value, shape}));
+absl::Status onnx_Zeros(Exporter& exporter, const OpView& view) {
+  return fill_number(exporter, view, 0.0);
+}
+
+absl::Status onnx_Ones(Exporter& exporter, const OpView& view) {
+  return fill_number(exporter, view, 1.0);
+}
+
+absl::Status onnx_Full(Exporter& exporter, const OpView& view) {
+  return fill_argument(exporter, view, "fill_value");
+}
+
+absl::Status onnx_FillScalar(Exporter& exporter, const OpView& view) {
+  return fill_argument(exporter, view, "value");
+}
+
+absl::Status onnx_FillTensor(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const std::string value, exporter.operand(view, 1));
+  return fill(exporter, view, add_cast(exporter.builder(), value, result_dtype(view)));
 }
 
 absl::Status onnx_Copy(Exporter& exporter, const OpView& view) {

@@ -1,6 +1,5 @@
 // unbind -> Split, Squeeze each     index_select, x[..., i] -> Gather     narrow -> Slice
 // roll -> Concat of two Slices     flip -> Slice by -1     einsum -> Einsum
-// pad with a mode -> Pad; circular: Concat of Slices
 #include <limits>
 
 #include "fxq/base/status.h"
@@ -21,7 +20,6 @@ int64_t size_along(const OpView& view, int64_t& axis) {
   return (*type.dims)[static_cast<size_t>(axis)].size;
 }
 
-// The end of a Slice before position `end` from the front; 0 from the back is the end itself.
 std::string roll_axis(OnnxBuilder& builder, const std::string& x, int64_t axis, int64_t shift,
                       int64_t size) {
   shift = ((shift % size) + size) % size;
@@ -29,42 +27,6 @@ std::string roll_axis(OnnxBuilder& builder, const std::string& x, int64_t axis, 
   const std::string back = add_slice(builder, x, axis, size - shift, kEnd);
   const std::string front = add_slice(builder, x, axis, 0, size - shift);
   return builder.add("Concat", {back, front}, {{"axis", axis}});
-}
-
-// begins and ends of ONNX's Pad, from ATen's pairs, which start at the last axis.
-struct Padding {
-  std::vector<int64_t> begin, end;
-};
-
-absl::StatusOr<Padding> padding_of(const OpView& view) {
-  const char* name = view.op() == OpId::kPadMode ? "pad" : "padding";
-  const std::vector<int64_t> pairs = view.attr_ints(name);
-  const auto rank = static_cast<size_t>(std::max(view.operand(0)->type.rank(), 0));
-  if (pairs.empty()) return absl::UnimplementedError("its padding is not all constants");
-  if (rank == 0) return absl::UnimplementedError("the rank of its input is not known");
-  Padding padding{std::vector<int64_t>(rank, 0), std::vector<int64_t>(rank, 0)};
-  for (size_t i = 0; 2 * i + 1 < pairs.size() && i < rank; ++i) {
-    padding.begin[rank - 1 - i] = pairs[2 * i];
-    padding.end[rank - 1 - i] = pairs[2 * i + 1];
-  }
-  return padding;
-}
-
-std::string pad_circular(OnnxBuilder& builder, std::string x, const Padding& padding) {
-  for (size_t i = 0; i < padding.begin.size(); ++i) {
-    const auto axis = static_cast<int64_t>(i);
-    std::vector<std::string> parts;
-    if (padding.begin[i] > 0) parts.push_back(add_slice(builder, x, axis, -padding.begin[i], kEnd));
-    parts.push_back(x);
-    if (padding.end[i] > 0) parts.push_back(add_slice(builder, x, axis, 0, padding.end[i]));
-    if (parts.size() > 1) x = builder.add("Concat", std::move(parts), {{"axis", axis}});
-  }
-  return x;
-}
-
-std::string padding_mode(const OpView& view) {
-  if (view.op() == OpId::kPadMode) return view.attr_string("mode", "constant");
-  return std::string(view.def().name.substr(0, 3)) == "ref" ? "reflect" : "replicate";
 }
 
 }  // namespace
@@ -161,21 +123,6 @@ absl::Status onnx_Einsum(Exporter& exporter, const OpView& view) {
   return exporter.finish(view,
                          exporter.builder().add("Einsum", std::move(inputs),
                                                 {{"equation", view.attr_string("equation")}}));
-}
-
-absl::Status onnx_PadMode(Exporter& exporter, const OpView& view) {
-  OnnxBuilder& builder = exporter.builder();
-  FXQ_ASSIGN_OR_RETURN(const Padding padding, padding_of(view));
-  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
-  const std::string mode = padding_mode(view);
-  if (mode == "circular") {
-    return exporter.finish(view, pad_circular(builder, x, padding));
-  }
-  std::vector<int64_t> pads = padding.begin;
-  pads.insert(pads.end(), padding.end.begin(), padding.end.end());
-  const std::string amounts = builder.ints(pads);
-  const std::string onnx_mode = mode == "replicate" ? "edge" : mode;
-  return exporter.finish(view, builder.add("Pad", {x, amounts}, {{"mode", onnx_mode}}));
 }
 
 }  // namespace fxq

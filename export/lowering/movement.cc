@@ -138,24 +138,6 @@ absl::Status onnx_Gather(Exporter& exporter, const OpView& view) {
 }
 
 // ATen pads from the last axis on, in pairs; ONNX wants all begins, then all ends.
-absl::Status onnx_Pad(Exporter& exporter, const OpView& view) {
-  OnnxBuilder& builder = exporter.builder();
-  const std::vector<int64_t> pairs = view.attr_ints("pad");
-  const auto rank = static_cast<size_t>(std::max(view.operand(0)->type.rank(), 0));
-  if (pairs.empty()) return absl::UnimplementedError("its pad is not all constants");
-  if (rank == 0) return absl::UnimplementedError("the rank of its input is not known");
-  std::vector<int64_t> pads(2 * rank, 0);
-  for (size_t i = 0; 2 * i + 1 < pairs.size() && i < rank; ++i) {
-    pads[rank - 1 - i] = pairs[2 * i];
-    pads[2 * rank - 1 - i] = pairs[2 * i + 1];
-  }
-  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
-  const std::string amounts = builder.ints(pads);
-  const std::string value =
-      builder.scalar(element_type(view.operand(0)->type), view.attr_float("value", 0.0));
-  return exporter.finish(view, builder.add("Pad", {x, amounts, value}));
-}
-
 absl::Status onnx_DepthToSpace(Exporter& exporter, const OpView& view) {
   FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
   return exporter.finish(

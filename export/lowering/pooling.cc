@@ -21,13 +21,8 @@ struct Window {
   size_t rank() const { return kernel.size(); }
 };
 
-size_t spatial_rank(OpId op) {
-  const std::string_view name = op_def(op).name;
-  return static_cast<size_t>(name[name.size() - 2] - '0');  // "avg_pool2d"
-}
-
 absl::StatusOr<Window> window(const OpView& view) {
-  const size_t rank = spatial_rank(view.op());
+  const size_t rank = spatial_axes(view.op());
   auto ints = [&](std::string_view name, int64_t fallback) {
     std::vector<int64_t> values = view.attr_ints(name, {fallback});
     if (values.size() == 1) values.resize(rank, values[0]);
@@ -73,7 +68,7 @@ std::string pad_spatial(OnnxBuilder& builder, const std::string& x, const Window
 }
 
 bool is_unbatched(const OpView& view) {
-  return view.operand(0)->type.rank() == static_cast<int>(spatial_rank(view.op())) + 1;
+  return view.operand(0)->type.rank() == static_cast<int>(spatial_axes(view.op())) + 1;
 }
 
 // The operand with a batch axis.
@@ -165,7 +160,7 @@ struct Adaptive {
 };
 
 absl::StatusOr<Adaptive> adaptive(const OpView& view) {
-  const size_t rank = spatial_rank(view.op());
+  const size_t rank = spatial_axes(view.op());
   Adaptive pool;
   pool.out = view.attr_ints("output_size");
   if (pool.out.size() == 1) pool.out.resize(rank, pool.out[0]);

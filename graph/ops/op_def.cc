@@ -71,6 +71,8 @@ constexpr uint8_t q8 = kQ8, q16 = kQ16;
 #define KEEPS_SIGN .set(&OpDef::keeps_sign)
 #define KEEPS_RANK .set(&OpDef::keeps_rank)
 #define KEEPS_ALL .set(&OpDef::keeps_all)
+#define WRITTEN_BACK_BY(overload) .set_text(&OpDef::written_back_by, "aten::" #overload)
+#define UNDONE_BY(overload) .set_text(&OpDef::undone_by, "aten::" #overload)
 #define MOVES .set(&OpDef::moves)
 #define Weighted(...) .set_weighted(__VA_ARGS__)
 #define Observed() .set_rule(Rule::kObserved)

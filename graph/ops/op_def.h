@@ -46,7 +46,10 @@ struct OpDef {
   bool keeps_sign = false;                     // the result is non-negative if all operands are
   bool keeps_all = false;                      // the result holds every element of the operand
   bool keeps_rank = false;  // dimensions of the result: those of the operand with most
-  bool moves = false;       // elements only change places, whatever their dtype
+  // Of a view, the overload that puts a changed part back: (base, part, the view's other
+  // arguments), or, where the view shows all of the base, (part, other arguments).
+  std::string_view written_back_by, undone_by;
+  bool moves = false;  // elements only change places, whatever their dtype
   Rule rule = Rule::kFloatOnly;
   std::string_view weight, bias;  // Weighted only: names of schema arguments
   int channel_axis = 0;           // Weighted only: output-channel axis of the weight
@@ -63,6 +66,11 @@ OpId op_from_overload(std::string_view overload);  // "aten::add.Tensor"
 OpId op_from_module_type(
     std::string_view class_name);  // "torch.nn.modules.conv.Conv2d" or "Conv2d"
 
+// Spatial axes of an op that is named after them: 2 for "avg_pool2d".
+inline size_t spatial_axes(OpId id) {
+  const std::string_view name = op_def(id).name;
+  return static_cast<size_t>(name[name.size() - 2] - '0');
+}
 inline bool is_weighted(OpId id) { return op_def(id).rule == Rule::kWeighted; }
 
 }  // namespace fxq

@@ -15,11 +15,6 @@ void add_scales(Step& step, const OpView& view) {
   add_activation(step, *view.node());
 }
 
-size_t spatial_axes(OpId op) {
-  const std::string_view name = op_def(op).name;
-  return static_cast<size_t>(name[name.size() - 2] - '0');  // "avg_pool2d"
-}
-
 struct Window {
   IntsAttr kernel;
   IntsAttr stride;
