@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <optional>
 
 #include "fxq/base/status.h"
 #include "fxq/graph/view.h"
@@ -171,31 +173,48 @@ Node* only_result(const Node* attention) {
   return first;
 }
 
-bool is_plain(const OpView& view, bool is_layer) {
+bool is_layer(const OpView& view) { return view.op() == OpId::kTransformerEncoderLayer; }
+
+// The heads, if the call says as constants how many there are and they share the width evenly.
+std::optional<Heads> heads_of(const OpView& view) {
+  const std::string_view count_name = is_layer(view) ? "num_heads" : "num_head";
+  if (!view.attr(count_name).is_constant() || !view.attr("embed_dim").is_constant()) return {};
+  const int64_t count = view.attr_int(count_name, 0);
+  const int64_t width = view.attr_int("embed_dim", 0);
+  if (count <= 0 || width <= 0 || width % count != 0) return {};
+  return Heads{count, width / count};
+}
+
+bool has_constant_options(const OpView& view) {
+  if (!is_layer(view)) return true;
+  return view.attr("use_gelu").is_constant() && view.attr("norm_first").is_constant() &&
+         view.attr("eps").is_constant();
+}
+
+bool is_plain(const OpView& view) {
   const std::vector<Node*>& operands = view.operands();
-  const size_t wanted = is_layer ? 1 : 3;
+  const size_t wanted = is_layer(view) ? 1 : 3;
   const bool same = operands.size() == wanted &&
                     std::all_of(operands.begin(), operands.end(),
                                 [&](const Node* operand) { return operand == operands[0]; });
   if (!same || operands[0]->type.rank() != 3) return false;
+  if (!heads_of(view) || !has_constant_options(view)) return false;
   for (std::string_view name : view.def().params) {
     const bool is_weight = name.find("weight") != std::string_view::npos;
     if (is_weight && !view.param(name).defined()) return false;  // computed while running
   }
-  return is_layer || only_result(view.node());
+  return is_layer(view) || only_result(view.node());
 }
 
 absl::Status open(GraphModule& gm, Node* node) {
-  const bool is_layer = node->op() == OpId::kTransformerEncoderLayer;
   const OpView view(gm, node);
-  const int64_t count = view.attr_int(is_layer ? "num_heads" : "num_head", 1);
-  const Heads heads{count, view.attr_int("embed_dim") / count};
-  Node* result = is_layer ? node : only_result(node);
+  const Heads heads = *heads_of(view);
+  Node* result = is_layer(view) ? node : only_result(node);
   Node* made = nullptr;
   {
     Writer writer(gm, node);
     Node* x = view.operand(0);
-    made = is_layer ? encoder_layer(writer, x, heads) : attention(writer, x, heads);
+    made = is_layer(view) ? encoder_layer(writer, x, heads) : attention(writer, x, heads);
   }
   gm.graph().replace_all_uses(result, made);
   gm.graph().take_name(made, result);
@@ -208,10 +227,9 @@ absl::Status open(GraphModule& gm, Node* node) {
 
 absl::StatusOr<bool> open_attention(GraphModule& gm) {
   bool changed = false;
-  for (const OpId op : {OpId::kMultiHeadAttention, OpId::kTransformerEncoderLayer}) {
+  for (OpId op : {OpId::kMultiHeadAttention, OpId::kTransformerEncoderLayer}) {
     for (Node* node : gm.graph().find_all(op)) {
-      const bool is_layer = op == OpId::kTransformerEncoderLayer;
-      if (gm.is_training() || !is_plain(OpView(gm, node), is_layer)) continue;
+      if (gm.is_training() || !is_plain(OpView(gm, node))) continue;
       FXQ_RETURN_IF_ERROR(open(gm, node));
       changed = true;
     }
