@@ -41,10 +41,6 @@ absl::Status run(const RunArguments& arguments) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-namespace {
-
 std::string is_npy(const std::string& path) {
   return absl::EndsWith(path, ".npy") ? "" : "outputs are written as .npy files, not " + path;
 }

@@ -77,6 +77,15 @@ const std::optional<QConfig>* by_path(const QConfigDict::Entries& entries, std::
   return best;
 }
 
+// The last entry of the class.
+const std::optional<QConfig>* by_class(const QConfigDict::Entries& entries,
+                                       std::string_view class_name) {
+  const auto entry = std::find_if(entries.rbegin(), entries.rend(), [&](const auto& named) {
+    return !class_name.empty() && same_class(class_name, named.first);
+  });
+  return entry == entries.rend() ? nullptr : &entry->second;
+}
+
 std::string_view parent(std::string_view path) {
   const size_t dot = path.rfind('.');
   return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
@@ -89,6 +98,27 @@ std::vector<std::string> short_names(const std::set<std::string>& classes) {
     if (!name.empty()) names.insert(name.substr(name.rfind('.') + 1));
   }
   return {names.begin(), names.end()};
+}
+
+bool has_path(const std::set<std::string>& paths, const std::string& name) {
+  std::string folded = name;  // conv1.bn of a fused model lives on as an origin
+  std::replace(folded.begin(), folded.end(), '.', '_');
+  return name.empty() || paths.count(name) != 0 || paths.count(folded) != 0;
+}
+
+bool has_class(const std::set<std::string>& classes, const std::string& name) {
+  return std::any_of(classes.begin(), classes.end(),
+                     [&](const std::string& known) { return same_class(known, name); });
+}
+
+std::string no_module(const std::string& name, const std::set<std::string>& paths) {
+  return fmt::format("qconfig: there is no module '{}'; {}", name,
+                     did_you_mean(name, std::vector<std::string>(paths.begin(), paths.end())));
+}
+
+std::string no_class(const std::string& name, const std::set<std::string>& classes) {
+  return fmt::format("qconfig: there is no module of class '{}'; {}", name,
+                     did_you_mean(name, short_names(classes)));
 }
 
 }  // namespace
@@ -151,64 +181,53 @@ Owner QConfigResolver::owner_of(const Node& node) const {
   return module ? Owner{node.target(), module->class_name()} : node.owner;
 }
 
+std::string_view QConfigResolver::class_at(std::string_view path) const {
+  const auto known = std::lower_bound(classes_.begin(), classes_.end(),
+                                      std::pair(std::string(path), std::string()));
+  return known != classes_.end() && known->first == path ? known->second : std::string_view();
+}
+
 const QConfig* QConfigResolver::find(const Node& node) const {
   const Owner owner = owner_of(node);
   auto answer = [](const std::optional<QConfig>& entry) { return entry ? &*entry : nullptr; };
-  for (const std::string& path : {owner.path, node.owner.path}) {
-    if (const auto* entry = by_path(dict_.module_qconfig, path)) return answer(*entry);
-    if (const auto* entry = by_path(dict_.module_name, path)) return answer(*entry);
-  }
-  for (auto it = dict_.module_type.rbegin(); it != dict_.module_type.rend(); ++it) {
-    if (!owner.class_name.empty() && same_class(owner.class_name, it->first)) {
-      return answer(it->second);
+  for (const QConfigDict::Entries* entries : {&dict_.module_qconfig, &dict_.module_name}) {
+    for (const std::string& path : {owner.path, node.owner.path}) {
+      if (const auto* entry = by_path(*entries, path)) return answer(*entry);
     }
   }
-  const std::string& path = node.owner.path;
-  for (std::string_view at = path;; at = parent(at)) {
-    std::string_view class_name = at == path ? std::string_view(node.owner.class_name) : "";
-    auto known = std::lower_bound(classes_.begin(), classes_.end(),
-                                  std::pair(std::string(at), std::string()));
-    if (class_name.empty() && known != classes_.end() && known->first == at) {
-      class_name = known->second;
-    }
-    for (auto it = dict_.module_type.rbegin(); it != dict_.module_type.rend(); ++it) {
-      if (!class_name.empty() && same_class(class_name, it->first)) return answer(it->second);
-    }
+  for (const std::string& class_name : {owner.class_name, node.owner.class_name}) {
+    if (const auto* entry = by_class(dict_.module_type, class_name)) return answer(*entry);
+  }
+  for (std::string_view at = node.owner.path;; at = parent(at)) {
+    if (const auto* entry = by_class(dict_.module_type, class_at(at))) return answer(*entry);
     if (at.empty()) break;
   }
   return answer(dict_.global);
 }
 
-absl::Status QConfigResolver::check_names() const {
-  std::set<std::string> paths, types;
+QConfigResolver::Names QConfigResolver::names() const {
+  Names names;
   for (const Node* node : gm_.graph().nodes()) {
     if (!node->is_call()) continue;
     for (const Owner& owner : {owner_of(*node), node->owner}) {
-      for (std::string_view at = owner.path; !at.empty(); at = parent(at)) paths.emplace(at);
-      types.insert(owner.class_name);
+      for (std::string_view at = owner.path; !at.empty(); at = parent(at)) names.paths.emplace(at);
+      names.classes.insert(owner.class_name);
     }
-    paths.insert(node->origins.begin(), node->origins.end());
+    names.paths.insert(node->origins.begin(), node->origins.end());
   }
+  return names;
+}
+
+absl::Status QConfigResolver::check_names() const {
+  const Names known = names();
   Problems problems;
-  const auto check_paths = [&](const QConfigDict::Entries& entries) {
-    for (const auto& [name, qconfig] : entries) {
-      std::string folded = name;  // conv1.bn of a fused model lives on as an origin
-      std::replace(folded.begin(), folded.end(), '.', '_');
-      if (name.empty() || paths.count(name) != 0 || paths.count(folded) != 0) continue;
-      problems.add(
-          fmt::format("qconfig: there is no module '{}'; {}", name,
-                      did_you_mean(name, std::vector<std::string>(paths.begin(), paths.end()))));
+  for (const QConfigDict::Entries* entries : {&dict_.module_qconfig, &dict_.module_name}) {
+    for (const auto& [name, qconfig] : *entries) {
+      if (!has_path(known.paths, name)) problems.add(no_module(name, known.paths));
     }
-  };
-  check_paths(dict_.module_qconfig);
-  check_paths(dict_.module_name);
+  }
   for (const auto& [name, qconfig] : dict_.module_type) {
-    const bool known = std::any_of(types.begin(), types.end(), [&, &wanted = name](auto& type) {
-      return same_class(type, wanted);
-    });
-    if (known) continue;
-    problems.add(fmt::format("qconfig: there is no module of class '{}'; {}", name,
-                             did_you_mean(name, short_names(types))));
+    if (!has_class(known.classes, name)) problems.add(no_class(name, known.classes));
   }
   return problems.status(absl::StatusCode::kInvalidArgument, "");
 }

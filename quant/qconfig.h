@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -67,7 +68,13 @@ class QConfigResolver {
   absl::Status check_names() const;
 
  private:
+  struct Names {
+    std::set<std::string> paths, classes;
+  };
+
   Owner owner_of(const Node& node) const;
+  std::string_view class_at(std::string_view path) const;  // "" if unknown
+  Names names() const;  // what the graph's nodes can be called by
 
   const GraphModule& gm_;
   const QConfigDict& dict_;
