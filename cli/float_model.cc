@@ -17,11 +17,16 @@
 namespace fxq {
 namespace {
 
-// NumPy's own dtype is float64: the usual reason why a model refuses its input.
+// A picture's bytes or NumPy's own float64: dtypes that a float32 model refuses.
+bool may_be_meant_as_f32(const at::Tensor& tensor) {
+  return tensor.scalar_type() != at::kFloat &&
+         (tensor.is_floating_point() || tensor.scalar_type() == at::kByte);
+}
+
 absl::Status with_dtypes(const absl::Status& status, const std::vector<c10::IValue>& example) {
   std::string text(status.message());
   for (size_t i = 0; i < example.size(); ++i) {
-    if (!example[i].isTensor() || example[i].toTensor().scalar_type() == at::kFloat) continue;
+    if (!example[i].isTensor() || !may_be_meant_as_f32(example[i].toTensor())) continue;
     text += fmt::format("\n  input {} is {}; a model of float32 takes .astype(numpy.float32)", i,
                         type_of(example[i]).to_string());
   }

@@ -94,9 +94,8 @@ absl::StatusOr<GraphModule> from_artifact(const Artifact& artifact, const LoadOp
   if (blob != artifact.tensors.end() && parse.factories.count("opaque") == 0) {
     if (!options.allow_torchscript) {
       return absl::FailedPreconditionError(
-          "the graph holds TorchScript parts, which are code: load it with allow_torchscript if "
-          "you "
-          "trust the file");
+          "the graph holds TorchScript parts, which are code: load it with allow_torchscript "
+          "(--allow-torchscript) if you trust the file");
     }
     FXQ_ASSIGN_OR_RETURN(parse.factories["opaque"], script_factory(blob->second));
   }

@@ -148,6 +148,26 @@ TEST_F(CliTest, InputsOfIntegersAreExportedAndTimed) {
   EXPECT_EQ(bench.code, 0) << bench.text;
 }
 
+TEST_F(CliTest, ShapesHaveDtypes) {
+  const std::string net = fixture("odd_indices") + ".script.pt";
+  const Outcome typed = fxq("inspect " + net + " --shape 3x7:i64");
+  EXPECT_EQ(typed.code, 0) << typed.text;
+  EXPECT_THAT(typed.text, HasSubstr("i64[3,7]"));
+  refused("inspect " + net + " --shape 3x7:int8x", "int8x");
+}
+
+// What the graph can't hold is in the file as TorchScript: code, which only a flag lets in.
+TEST_F(CliTest, EmbeddedTorchScriptIsReadOnRequestOnly) {
+  const std::string net = fixture("odd_branch");
+  const Outcome quantized =
+      fxq("quantize " + net + ".script.pt --calib " + net + ".calib.npy -o " + in("m.fxq") + " -q");
+  ASSERT_EQ(quantized.code, 0) << quantized.text;
+  refused("inspect " + in("m.fxq"), "--allow-torchscript");
+  refused("export " + in("m.fxq") + " -o " + in("m.onnx"), "--allow-torchscript", in("m.onnx"));
+  const Outcome inspected = fxq("inspect " + in("m.fxq") + " --allow-torchscript");
+  EXPECT_EQ(inspected.code, 0) << inspected.text;
+}
+
 TEST_F(CliTest, BadModels) {
   const std::string whole = *read_file(digits("digits.script.pt"));
   ASSERT_TRUE(write_file_atomically(in("cut.pt"), whole.substr(0, whole.size() / 2)).ok());

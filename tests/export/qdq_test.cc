@@ -10,6 +10,7 @@
 #include "fxq/export/onnx_model.h"
 #include "fxq/graph/op_module.h"
 #include "fxq/graph/view.h"
+#include "fxq/quant/compare.h"
 
 namespace fxq::export_test {
 namespace {
@@ -161,6 +162,33 @@ graph (%x: f32[2,3,8,8]) {
   EXPECT_EQ(operators(**model)["Relu"], 1);
   EXPECT_EQ(operators(**model)["Clip"], 1);
   expect_nodes_within_one_step(*quantized, net.input);
+}
+
+// ONNX Runtime truncates in a Resize of integers: with its optimisations on, the model must not let
+// it come to that.
+TEST(QdqTest, BilinearResizeIsNotTruncated) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  const FloatNet net = text_net(R"(
+module @conv = conv2d(weight: f32[8,3,3,3], bias: f32[8], padding=[1,1])
+state @conv.weight = normal(1, 0.2)
+state @conv.bias = normal(2, 0.3)
+graph (%x: f32[2,3,8,8]) {
+  %conv = conv2d @conv(%x)
+  %relu = relu(%conv)
+  %wide = upsample_bilinear2d(%relu, none, false, [2.0,2.0])
+  %wider = upsample_bilinear2d(%wide, none, true, [2.0,2.0])
+  return %wider
+}
+)");
+  const auto quantized = quantize_net(net);
+  ASSERT_TRUE(quantized);
+  const auto runtime = run_qdq_model(*quantized, net.input);
+  ASSERT_TRUE(runtime.ok()) << runtime.status();
+  const auto floats = net.graph.forward(net.input);
+  const auto integers = quantized->forward(net.input);
+  ASSERT_TRUE(floats.ok() && integers.ok()) << floats.status() << integers.status();
+  const double ours = sqnr_db(floats->toTensor(), integers->toTensor()).value_or(0);
+  EXPECT_GT(sqnr_db(floats->toTensor(), runtime->at(0)).value_or(0), ours - 1);
 }
 
 TEST(QdqTest, ChannelScalesNeedOpset13) {

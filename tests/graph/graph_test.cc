@@ -53,6 +53,22 @@ TEST(Graph, EraseRefusesWhileUsed) {
   EXPECT_TRUE(graph.find_all(OpId::kRelu).empty());
 }
 
+// The list of find_all is the caller's: it stays as it is while the graph changes.
+TEST(Graph, FoundNodesCanBeReplacedWhileWalked) {
+  Graph graph;
+  Node* x = graph.placeholder("x");
+  Node* last = x;
+  for (int i = 0; i < 3; ++i) last = graph.call_op(OpId::kRelu, {last});
+  graph.output(last);
+  for (Node* relu : graph.find_all(OpId::kRelu)) {
+    const InsertionPoint here(graph, relu);
+    Node* again = graph.call_op(OpId::kRelu, {relu->args()[0]});
+    graph.replace_all_uses(relu, again);
+    ASSERT_TRUE(graph.erase(relu).ok());
+  }
+  EXPECT_EQ(graph.find_all(OpId::kRelu).size(), 3U);
+}
+
 TEST(Graph, InsertionPointRestoresItself) {
   Graph graph;
   Node* x = graph.placeholder("x");

@@ -93,6 +93,19 @@ class Encoder(nn.Module):
         return self.fc(self.layer(x)[:, 0])
 
 
+class Doubles(nn.Module):
+    """Scores that are weighed in float64, as scientific code does."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, padding=1)
+        self.register_buffer("weights", torch.linspace(0.1, 1.1, 6, dtype=torch.float64))
+
+    def forward(self, x):
+        scores = F.relu(self.conv(x)).mean((2, 3)).double()
+        return torch.softmax(scores * self.weights, 1) - 1e-9
+
+
 def _net(name: str, net: nn.Module, *shape: int, scripted: bool = True) -> Fixture:
     return Fixture(
         name,
@@ -108,5 +121,6 @@ NETS = {
     "odd_writes": lambda: _net("odd_writes", Writes(), 3, 8, 8),
     "odd_weights": lambda: _net("odd_weights", ComputedWeights(), 3, 8, 8, scripted=False),
     "odd_upsamples": lambda: _net("odd_upsamples", Upsamples(), 3, 8, 8),
+    "odd_doubles": lambda: _net("odd_doubles", Doubles(), 3, 8, 8),
     "odd_encoder": lambda: _net("odd_encoder", Encoder(), 6, 16),
 }
