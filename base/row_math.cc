@@ -1,21 +1,20 @@
 // Loops run in lanes, so that compilers see vectors without reordering float arithmetic.
 #include "fxq/base/row_math.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
+
+#include "fxq/base/vectorize.h"
 
 namespace fxq {
 namespace {
 
 constexpr size_t kLanes = 16;
 constexpr float kRint = 12582912.0F;  // 1.5 * 2^23: sums with it have no fraction
-constexpr size_t kHugePage = size_t{2} << 20;
 
 template <typename T>
-void round_values(absl::Span<const float> x, const RoundTo& to, absl::Span<T> q) {
+inline void round_values(absl::Span<const float> x, const RoundTo& to, absl::Span<T> q) {
   const size_t n = x.size();
   const float inverse = to.inverse, low = to.low, high = to.high;
   const float* in = x.data();
@@ -46,7 +45,7 @@ struct Lanes {
 
 }  // namespace
 
-void scale_row(absl::Span<const float> x, double scale, absl::Span<float> y) {
+FXQ_VECTORIZE void scale_row(absl::Span<const float> x, double scale, absl::Span<float> y) {
   const size_t n = x.size();
   const float* in = x.data();
   float* out = y.data();
@@ -55,7 +54,7 @@ void scale_row(absl::Span<const float> x, double scale, absl::Span<float> y) {
   }
 }
 
-RowRange range_of_row(absl::Span<const float> x) {
+FXQ_VECTORIZE RowRange range_of_row(absl::Span<const float> x) {
   Lanes lanes(x[0]);
   size_t i = 0;
   for (; i + kLanes <= x.size(); i += kLanes) lanes.add(x.data() + i);
@@ -69,18 +68,12 @@ RowRange range_of_row(absl::Span<const float> x) {
           *std::max_element(lanes.max.begin(), lanes.max.end()), poison == 0};
 }
 
-void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int8_t> q) {
+FXQ_VECTORIZE void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int8_t> q) {
   round_values(x, to, q);
 }
 
-void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int16_t> q) {
+FXQ_VECTORIZE void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int16_t> q) {
   round_values(x, to, q);
-}
-
-void expect_large_write(void* data, size_t bytes) {
-  const auto begin = (reinterpret_cast<uintptr_t>(data) + kHugePage - 1) / kHugePage * kHugePage;
-  const auto end = (reinterpret_cast<uintptr_t>(data) + bytes) / kHugePage * kHugePage;
-  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
 }  // namespace fxq

@@ -25,7 +25,4 @@ struct RoundTo {
 void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int8_t> q);
 void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int16_t> q);
 
-// Asks for huge pages where `bytes` are to be written for the first time; a hint, nothing else.
-void expect_large_write(void* data, size_t bytes);
-
 }  // namespace fxq

@@ -2,13 +2,13 @@
 // multiplier = (float)(s_in * s_w / s_out)
 #include "fxq/quant/integer_weights.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/maximum.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "fxq/base/status.h"
 #include "fxq/graph/float_rows.h"
+#include "fxq/graph/tensor_slab.h"
 #include "fxq/quant/qdtype.h"
 #include "fxq/quant/reference_kernels/arithmetic.h"
 
@@ -65,7 +65,6 @@ void round_rows(const FloatRows& rows, const at::Tensor& inverse, const QRange& 
   T* out = q.data_ptr<T>();
   const float* factor = inverse.data_ptr<float>();
   const auto low = static_cast<float>(range.min), high = static_cast<float>(range.max);
-  expect_large_write(out, q.nbytes());
   rows.for_each([&](size_t row) {
     round_row(rows[row], {factor[row], low, high}, {out + row * rows.width(), rows.width()});
   });
@@ -82,7 +81,8 @@ at::Tensor quantize_weight(const at::Tensor& weight, const at::Tensor& scale, in
     const at::Tensor steps = (weight * inverse.view(along(weight, axis))).round();
     return steps.clamp(range.min, range.max).to(dtype);
   }
-  at::Tensor q = at::empty(weight.sizes(), weight.options().dtype(dtype));
+  static TensorSlab slab;
+  at::Tensor q = slab.empty(weight.sizes(), dtype);
   wide ? round_rows<int16_t>(*rows, inverse, range, q)
        : round_rows<int8_t>(*rows, inverse, range, q);
   return q;

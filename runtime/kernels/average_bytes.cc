@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "fxq/runtime/vectorize.h"
+#include "fxq/base/vectorize.h"
 
 namespace fxq::kernels {
 namespace {

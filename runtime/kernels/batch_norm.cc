@@ -3,10 +3,10 @@
 #include <cmath>
 
 #include "fxq/base/status.h"
+#include "fxq/base/vectorize.h"
 #include "fxq/runtime/isa.h"
 #include "fxq/runtime/kernels/checks.h"
 #include "fxq/runtime/kernels/range_step.h"
-#include "fxq/runtime/vectorize.h"
 
 #if defined(__x86_64__)
 #if defined(__GNUC__) && !defined(__clang__)

@@ -4,11 +4,11 @@
 // then the activation, y = sat(rint(p)).  attrs scale_a, scale_b, scale_out, dtype, activation,
 // clip_hi. Operands and output may each be u8, i8 or i16 and broadcast.
 #include "fxq/base/status.h"
+#include "fxq/base/vectorize.h"
 #include "fxq/runtime/kernels/binary_run.h"
 #include "fxq/runtime/kernels/broadcast.h"
 #include "fxq/runtime/kernels/checks.h"
 #include "fxq/runtime/kernels/range_step.h"
-#include "fxq/runtime/vectorize.h"
 
 namespace fxq {
 namespace {

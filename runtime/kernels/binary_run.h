@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "fxq/base/vectorize.h"
 #include "fxq/runtime/kernels/checks.h"
-#include "fxq/runtime/vectorize.h"
 
 namespace fxq::kernels {
 

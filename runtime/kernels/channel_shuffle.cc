@@ -1,10 +1,10 @@
 // ChannelShuffle: y[n, c * groups + k] = x[n, k * (C / groups) + c]; attr groups. Any dtype; bytes
 // that lie channels-last are interleaved pixel by pixel.
 #include "fxq/base/status.h"
+#include "fxq/base/vectorize.h"
 #include "fxq/runtime/kernels/checks.h"
 #include "fxq/runtime/kernels/move.h"
 #include "fxq/runtime/kernels/range_step.h"
-#include "fxq/runtime/vectorize.h"
 
 namespace fxq {
 namespace {

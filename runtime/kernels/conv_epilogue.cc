@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fxq/runtime/vectorize.h"
+#include "fxq/base/vectorize.h"
 
 namespace fxq::conv {
 namespace {

@@ -6,9 +6,9 @@
 
 #include "fmt/format.h"
 #include "fxq/base/status.h"
+#include "fxq/base/vectorize.h"
 #include "fxq/runtime/kernels/conv_routes.h"
 #include "fxq/runtime/kernels/conv_weights.h"
-#include "fxq/runtime/vectorize.h"
 
 namespace fxq::conv {
 namespace {

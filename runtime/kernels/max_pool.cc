@@ -4,10 +4,10 @@
 #include <limits>
 
 #include "fxq/base/status.h"
+#include "fxq/base/vectorize.h"
 #include "fxq/runtime/kernels/checks.h"
 #include "fxq/runtime/kernels/range_step.h"
 #include "fxq/runtime/kernels/windows.h"
-#include "fxq/runtime/vectorize.h"
 
 namespace fxq {
 namespace {

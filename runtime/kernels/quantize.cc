@@ -5,10 +5,10 @@
 #include <cstring>
 
 #include "fxq/base/status.h"
+#include "fxq/base/vectorize.h"
 #include "fxq/runtime/kernels/checks.h"
 #include "fxq/runtime/kernels/interleave.h"
 #include "fxq/runtime/kernels/range_step.h"
-#include "fxq/runtime/vectorize.h"
 
 namespace fxq {
 namespace {

@@ -2,10 +2,10 @@
 //             dtype. 8 to 8 bits is a table.
 // Relu:  max(q, 0).  Relu6: min(max(q, 0), hi), attr hi = 6 in units of the scale. Scales are kept.
 #include "fxq/base/status.h"
+#include "fxq/base/vectorize.h"
 #include "fxq/runtime/kernels/checks.h"
 #include "fxq/runtime/kernels/lookup.h"
 #include "fxq/runtime/kernels/range_step.h"
-#include "fxq/runtime/vectorize.h"
 
 namespace fxq {
 namespace {

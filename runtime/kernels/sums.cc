@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "fxq/runtime/vectorize.h"
+#include "fxq/base/vectorize.h"
 
 namespace fxq::kernels {
 namespace {

@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fxq/base/vectorize.h"
 #include "fxq/runtime/kernels/checks.h"
 #include "fxq/runtime/kernels/range_step.h"
 #include "fxq/runtime/kernels/resize.h"
-#include "fxq/runtime/vectorize.h"
 
 namespace fxq {
 namespace {

@@ -72,12 +72,5 @@ TEST(RowMathTest, RoundsHalvesToEvenAndClamps) {
   expect_rounded<int16_t>(-32768, 32767);
 }
 
-TEST(RowMathTest, LargeWritesMayBeAnnouncedAnywhere) {
-  std::vector<char> bytes(5 << 20, 'x');
-  expect_large_write(bytes.data() + 1, bytes.size() - 1);
-  expect_large_write(bytes.data(), 10);
-  EXPECT_EQ(bytes[0], 'x');
-}
-
 }  // namespace
 }  // namespace fxq

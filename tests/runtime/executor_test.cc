@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "fxq/base/safetensors.h"
+#include "fxq/base/vectorize.h"
 #include "fxq/runtime/storage.h"
-#include "fxq/runtime/vectorize.h"
 #include "program_run.h"
 
 namespace fxq {
