@@ -16,7 +16,7 @@ install_peers() {
 if [ "${1:-}" = peers ]; then
   shift
   "$root/scripts/setup.sh"
-  "$root/scripts/build.sh" release fxq peer_worker int8_peak
+  "$root/scripts/build.sh" release fxq peer_worker int8_peak graph_work
   install_peers
   exec "$build/peers/venv/bin/python" "$root/bench/peers/compare_peers.py" "$@"
 fi

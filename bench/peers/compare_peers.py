@@ -2,7 +2,8 @@
 """The same TorchScript models, quantized by each tool on the same data and timed in one run.
 
 All workers of a cell (net, batch, threads) are alive at once and take turns, a burst each, so that
-they see the same machine; a worker that waits for its turn sleeps. Results: build/peers/results.json
+they see the same machine. Thread pools spin for tens of milliseconds after their work (ONNX Runtime's
+2^20 pauses): each turn begins once those of the one before sleep. Results: build/peers/results.json
 and, with --docs, docs/performance.md.
 """
 
@@ -15,12 +16,14 @@ import time
 
 import numpy as np
 
+import graph_work
 import machine
 import nets
 import render
 from tools import BUILD, HERE, TOOLS, Worker, WorkerError
 
 FOLDER = BUILD / "peers"
+PAUSE = 0.1  # seconds between turns
 
 
 def say(text: str) -> None:
@@ -93,6 +96,7 @@ def time_cell(net: str, made: dict, tools: list, batch: int, threads: int, round
     try:
         for _ in range(rounds):
             for tool, worker in workers.items():
+                time.sleep(PAUSE)
                 times[tool] += worker.ask(f"run {cell[tool]['burst']}")
         for tool, worker in workers.items():
             cell[tool].update(min_ms=min(times[tool]), median_ms=float(np.median(times[tool])))
@@ -105,6 +109,12 @@ def time_cell(net: str, made: dict, tools: list, batch: int, threads: int, round
         for worker in workers.values():
             worker.stop()
     return cell
+
+
+def keep(results: dict, file: pathlib.Path) -> None:
+    partial = pathlib.Path(f"{file}.partial")
+    partial.write_text(json.dumps(results, indent=1))
+    partial.rename(file)
 
 
 def arguments() -> argparse.Namespace:
@@ -145,12 +155,13 @@ def main() -> int:
                 cell = time_cell(net, made, args.tools.split(","), batch, threads, args.rounds)
                 entry["cells"][f"b{batch} t{threads}"] = cell
                 say(render.cell_line(net, f"b{batch} t{threads}", cell))
-        partial = pathlib.Path(f"{results_file}.partial")
-        partial.write_text(json.dumps(results, indent=1))
-        partial.rename(results_file)
+        keep(results, results_file)
         left = (time.time() - begin) / (done + 1) * (len(args.nets) - done - 1)
         say(f"{done + 1}/{len(args.nets)} nets, about {left / 60:.0f} min left")
     if args.docs:
+        say("graph work beside Python's")
+        results["graph_work"] = graph_work.measure(rounds=3, threads=1)
+        keep(results, results_file)
         render.write(results)
     return 0
 

@@ -59,20 +59,28 @@ def python_times(threads: int) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def measure(rounds: int, threads: int) -> dict:
+    """{"fxq": {stage: ms}, "python": {stage: ms}}, minima."""
+    best = {"fxq": {}, "python": {}}
+    for _ in range(rounds):
+        for side, times in (("fxq", fxq_times), ("python", python_times)):
+            for name, value in times(threads).items():
+                best[side][name] = min(best[side].get(name, 1e9), value)
+    return best
+
+
+def rows(best: dict) -> list:
+    """[stage, fxq ms, Python ms, ratio], the last row for all stages together."""
+    pairs = [(name, best["fxq"][name], theirs) for name, theirs in best["python"].items()]
+    pairs.append(("all", sum(best["fxq"].values()), sum(best["python"].values())))
+    return [[name, f"{ours:.1f}", f"{theirs:.1f}", f"{theirs / ours:.1f}"] for name, ours, theirs in pairs]
+
+
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     threads = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    best = {"fxq": {}, "python": {}}
-    for _ in range(rounds):
-        for side, measure in (("fxq", fxq_times), ("python", python_times)):
-            for name, value in measure(threads).items():
-                best[side][name] = min(best[side].get(name, 1e9), value)
-    print(f"{'stage':10} {'fxq ms':>9} {'Python ms':>10} {'ratio':>7}")
-    for name in best["python"]:
-        ours, theirs = best["fxq"][name], best["python"][name]
-        print(f"{name:10} {ours:9.2f} {theirs:10.1f} {theirs / ours:7.1f}")
-    ours, theirs = sum(best["fxq"].values()), sum(best["python"].values())
-    print(f"{'all':10} {ours:9.2f} {theirs:10.1f} {theirs / ours:7.1f}")
+    for row in [["stage", "fxq ms", "Python ms", "ratio"], *rows(measure(rounds, threads))]:
+        print("{:10} {:>9} {:>10} {:>7}".format(*row))
 
 
 if __name__ == "__main__":

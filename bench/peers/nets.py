@@ -1,5 +1,5 @@
-"""The nets of the comparison: torchvision's with random weights and settled batch norms, and a U-Net
-(tests/models/zoo_nets.py).
+"""The nets of the comparison: torchvision's with random weights and settled batch norms, a U-Net
+(tests/models/zoo_nets.py), and facenet-pytorch's trained P-Net and R-Net, if ./dev setup was run.
 
 Data are crops of scikit-learn's two photographs, normalised as for ImageNet.
 """
@@ -14,7 +14,12 @@ from torch import nn
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "models"))
 from fixture import settle_batch_norms  # noqa: E402
+from vision_nets import mtcnn_module  # noqa: E402
 from zoo_nets import ARCHITECTURES  # noqa: E402
+
+# last: facenet-pytorch is there, and nothing else is wanted from there
+VENV = pathlib.Path(__file__).resolve().parents[2] / "build" / "venv"
+sys.path += [str(folder) for folder in VENV.glob("lib/python3*/site-packages")]
 
 
 class _Main(nn.Module):
@@ -36,6 +41,10 @@ def _architectures() -> dict:
     }
     for name, architecture in ARCHITECTURES.items():
         all_of_them[name] = architecture.make, architecture.usual
+    mtcnn = mtcnn_module()
+    if mtcnn:
+        all_of_them["pnet"] = mtcnn.PNet, 160
+        all_of_them["rnet"] = mtcnn.RNet, 24
     fcn, size = all_of_them["fcn_resnet50"]
     all_of_them["fcn_resnet50"] = (lambda: _Main(fcn())), size
     return all_of_them

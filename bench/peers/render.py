@@ -1,5 +1,6 @@
 """docs/performance.md from the results of compare_peers.py, and from misses.md beside this file."""
 
+import graph_work
 from tools import HERE, TOOLS
 
 DOCS = HERE.parents[1] / "docs" / "performance.md"
@@ -130,6 +131,10 @@ def document(results: dict) -> str:
     lines += _costs(results)
     lines += ["## Budget, batch 1, 1 thread (ms)", ""] + _budget(results, "b1 t1", 1, 1)
     lines += ["## Budget, batch 8, 1 thread (ms)", ""] + _budget(results, "b8 t1", 8, 1)
+    if "graph_work" in results:
+        lines += ["## Graph work on resnet50, 1 thread (ms)", ""]
+        lines += ["Beside Python's torch.fx and torch.ao, in turns; minima. Alone: `/usr/bin/python3 bench/peers/graph_work.py`.", ""]
+        lines += _table(["stage", "fxq", "Python", "Python / fxq"], graph_work.rows(results["graph_work"]))
     lines += ["## Goals that are missed", ""] + misses(results) + [""]
     explained = HERE / "misses.md"
     if explained.exists():

@@ -44,7 +44,7 @@ def mobilenet_v2() -> Fixture:
 
 
 @functools.lru_cache(maxsize=None)
-def _load_mtcnn() -> typing.Optional[types.ModuleType]:
+def mtcnn_module() -> typing.Optional[types.ModuleType]:
     """facenet_pytorch.models.mtcnn without the package's __init__, which wants more packages."""
     spec = importlib.util.find_spec("facenet_pytorch")
     if spec is None or not spec.submodule_search_locations:
@@ -74,7 +74,7 @@ def _photo_crops(seed: int, count: int, size: int) -> torch.Tensor:
 
 
 def _mtcnn(name: str, kind: str, size: int) -> typing.Optional[Fixture]:
-    mtcnn = _load_mtcnn()
+    mtcnn = mtcnn_module()
     if mtcnn is None:
         return None
     inputs, calib = _photo_crops(4, 4, size), _photo_crops(5, 16, size)
