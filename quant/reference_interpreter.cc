@@ -1,4 +1,5 @@
-// Integers in or out -> reference kernel; else -> Interpreter::run_node.
+// Integers in or out, or a float op with a kernel of its own -> reference kernel; else ->
+// Interpreter::run_node.
 #include "fxq/quant/reference_interpreter.h"
 
 #include <ATen/core/Tensor.h>
@@ -29,7 +30,7 @@ absl::StatusOr<c10::IValue> ReferenceInterpreter::run_node(const Node& node,
                                                            std::vector<c10::IValue> args,
                                                            std::vector<c10::IValue> kwargs) {
   const ReferenceRow& row = reference_row(node.op());
-  if (!touches_integers(node))
+  if (!touches_integers(node) && !has_float_kernel(graph_module(), node))
     return Interpreter::run_node(node, std::move(args), std::move(kwargs));
   const bool is_question = op_def(node.op()).rule == Rule::kNotTensor && !holds_integers(node.type);
   if (!row.run && is_question) {  // what is asked of integers, the reals answer

@@ -84,6 +84,7 @@ constexpr uint8_t q8 = kQ8, q16 = kQ16;
 #define BERNOULLI2(bits) .set_bits(&OpDef::bernoulli2, bits)
 #define BAYES(bits) .set_bits(&OpDef::bayes, bits)
 #define KERNEL(family) .set_text(&OpDef::kernel, #family)
+#define FLOAT_KERNEL(family) .set_text(&OpDef::float_kernel, #family)
 #define ONNX(lowering) .set_text(&OpDef::onnx, #lowering)
 #define OP(id, name, match, rule, march, kernel, onnx) \
   static_cast<OpDef>(Row(OpId::k##id, name) match rule march kernel onnx),

@@ -55,8 +55,9 @@ struct OpDef {
   int channel_axis = 0;           // Weighted only: output-channel axis of the weight
   uint8_t bernoulli2 = kQNone;
   uint8_t bayes = kQNone;
-  std::string_view kernel;  // int8 kernel family, "" if there is none
-  std::string_view onnx;    // ONNX operator or lowering, "" if there is none
+  std::string_view kernel;        // int8 kernel family, "" if there is none
+  std::string_view float_kernel;  // f32 kernel family of the runtime, "" if LibTorch computes it
+  std::string_view onnx;          // ONNX operator or lowering, "" if there is none
 };
 
 const OpDef& op_def(OpId id);                      // kNone gives an empty, float-only row

@@ -1,6 +1,7 @@
 // Reference kernels: the definition of what an op computes on integers. One function per KERNEL
-// cell of the op table, on plain row-major int8, uint8 and int16 tensors (i8 is qint8, u8 is
-// quint8); written to be read, not to be fast. Beside each stands what it cannot do.
+// cell of the op table (and per FLOAT_KERNEL cell, on f32), on plain row-major int8, uint8 and
+// int16 tensors (i8 is qint8, u8 is quint8); written to be read, not to be fast. Beside each stands
+// what it cannot do.
 #pragma once
 
 #include <ATen/core/ivalue.h>
@@ -46,15 +47,20 @@ struct ReferenceRow {
   KernelLimits limits = nullptr;
 };
 const ReferenceRow& reference_row(OpId op);
+// A float call that the runtime computes by itself, as its reference kernel defines: its op has a
+// FLOAT_KERNEL cell, operand and result are f32, and nothing is fused to it.
+bool has_float_kernel(const GraphModule& gm, const Node& node);
 
 // Every family of ops.def must have both functions: a missing one is a link error.
 #define _
 #define KERNEL(family)                                                       \
   absl::StatusOr<c10::IValue> reference_##family(const ReferenceCall& call); \
   std::string limits_##family(const OpView& view);
+#define FLOAT_KERNEL(family) KERNEL(family)
 #define OP(id, name, match, rule, march, kernel, onnx) kernel
 #include "fxq/graph/ops/ops.def"
 #undef OP
+#undef FLOAT_KERNEL
 #undef KERNEL
 #undef _
 

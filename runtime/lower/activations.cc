@@ -22,6 +22,13 @@ absl::Status look_up(Lowering& lowering, const OpView& view, std::string kernel,
   return absl::OkStatus();
 }
 
+absl::Status along_dim(Lowering& lowering, const OpView& view, std::string kernel) {
+  FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.value(view.operand(0)));
+  Step& step = lowering.node_step(std::move(kernel), *view.node(), {input});
+  step.attrs["dim"] = view.attr_int("dim");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status lower_Relu(Lowering& lowering, const OpView& view) {
@@ -40,6 +47,14 @@ absl::Status lower_Relu6(Lowering& lowering, const OpView& view) {
 
 absl::Status lower_Table(Lowering& lowering, const OpView& view) {
   return look_up(lowering, view, "Table", make_table);
+}
+
+absl::Status lower_Softmax(Lowering& lowering, const OpView& view) {
+  return along_dim(lowering, view, "Softmax");
+}
+
+absl::Status lower_LogSoftmax(Lowering& lowering, const OpView& view) {
+  return along_dim(lowering, view, "LogSoftmax");
 }
 
 absl::Status lower_Prelu(Lowering& lowering, const OpView& view) {

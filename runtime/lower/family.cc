@@ -11,11 +11,13 @@ struct Row {
 
 #define _ nullptr
 #define KERNEL(family) lower_##family
+#define FLOAT_KERNEL(family) KERNEL(family)
 #define OP(id, name, match, rule, march, kernel, onnx) Row{OpId::k##id, kernel},
 constexpr Row kRows[] = {
 #include "fxq/graph/ops/ops.def"
 };
 #undef OP
+#undef FLOAT_KERNEL
 #undef KERNEL
 #undef _
 

@@ -1,5 +1,5 @@
-// One function per KERNEL cell of the op table: writes the steps of one call. A cell without a
-// function is a link error.
+// One function per KERNEL and FLOAT_KERNEL cell of the op table: writes the steps of one call. A
+// cell without a function is a link error.
 #pragma once
 
 #include "absl/status/status.h"
@@ -14,9 +14,11 @@ using LowerFamily = absl::Status (*)(Lowering& lowering, const OpView& view);
 
 #define _
 #define KERNEL(family) absl::Status lower_##family(Lowering& lowering, const OpView& view);
+#define FLOAT_KERNEL(family) KERNEL(family)
 #define OP(id, name, match, rule, march, kernel, onnx) kernel
 #include "fxq/graph/ops/ops.def"
 #undef OP
+#undef FLOAT_KERNEL
 #undef KERNEL
 #undef _
 

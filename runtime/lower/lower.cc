@@ -1,5 +1,6 @@
-// For each node, in order: an integer op -> its kernel's steps; a move -> the same on any dtype;
-// else -> a float step of the provider. All problems are collected before anything is refused.
+// For each node, in order: an integer op, and a float op that has a kernel -> its kernel's steps; a
+// move -> the same on any dtype; else -> a float step of the provider. All problems are collected
+// before anything is refused.
 #include "fxq/runtime/lower/lower.h"
 
 #include <ATen/core/Tensor.h>
@@ -8,6 +9,7 @@
 
 #include "fxq/base/status.h"
 #include "fxq/graph/tensor_convert.h"
+#include "fxq/quant/reference_kernels/reference_kernel.h"
 #include "fxq/runtime/lower/family.h"
 #include "fxq/runtime/lower/lowering.h"
 
@@ -118,7 +120,8 @@ absl::Status lower_call(Lowering& lowering, const Node& node) {
   const OpView view(lowering.graph_module(), &node);
   const LowerFamily family = lower_family(node.op());
   const bool any_dtype = view.def().moves || view.def().rule == Rule::kNotTensor;
-  if (family && (any_dtype || touches_integers(view))) {
+  if (family &&
+      (any_dtype || touches_integers(view) || has_float_kernel(lowering.graph_module(), node))) {
     const size_t first = lowering.program().steps.size();
     FXQ_RETURN_IF_ERROR(family(lowering, view));
     return check_numbers_are_read(lowering, node, first);

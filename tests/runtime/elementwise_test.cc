@@ -2,8 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <limits>
+#include <numeric>
 
+#include "fxq/base/exp.h"
 #include "fxq/runtime/storage.h"
 #include "program_run.h"
 
@@ -257,30 +261,55 @@ TEST(ElementwiseTest, PreluAndBatchNormWorkPerChannel) {
   }
 }
 
+// Of the value at `at`, by the formula: e^(x - m) / s or (x - m) - log(s).
+float softmax_of(const HostTensor& x, int64_t at, int64_t count, int64_t stride, bool logarithm) {
+  const int64_t start = at - at / stride % count * stride;
+  const float* row = x.data<float>().data() + start;
+  float most = -INFINITY;
+  for (int64_t k = 0; k < count; ++k) most = std::max(most, row[k * stride]);
+  std::array<double, 16> lanes{};
+  for (int64_t k = 0; k < count; ++k) {
+    lanes[static_cast<size_t>(stride == 1 ? k % 16 : 0)] += exp_f32(row[k * stride] - most);
+  }
+  const double sum = std::accumulate(lanes.begin(), lanes.end(), 0.0);
+  const float d = x.data<float>()[at] - most;
+  return logarithm ? d - static_cast<float>(std::log(sum))
+                   : exp_f32(d) * static_cast<float>(1.0 / sum);
+}
+
+HostTensor softmax(const HostTensor& x, const std::string& kernel, int64_t dim) {
+  ProgramBuilder b;
+  const ValueId in = b.input("x", DType::kF32);
+  const Program program = b.output({b.step(kernel, {in}, {{"dim", dim}}, DType::kF32)});
+  return testing::run(program, {x}).at(0);
+}
+
 TEST(ElementwiseTest, SoftmaxFollowsItsFormulaAlongAnyAxis) {
+  const std::vector<int64_t> dims{3, 37, 150};
+  const HostTensor x = random_floats(dims, 8.0F, 2);
+  const int64_t strides[] = {37 * 150, 150, 1};
   for (int64_t dim = -3; dim < 3; ++dim) {
-    const HostTensor x = random_floats({3, 5, 4}, 8.0F, 2);
-    ProgramBuilder b;
-    const ValueId in = b.input("x", DType::kF32);
-    const auto outputs =
-        testing::run(b.output({b.step("Softmax", {in}, {{"dim", dim}}, DType::kF32)}), {x});
-    ASSERT_EQ(outputs.size(), 1u);
-    const int64_t strides[] = {20, 4, 1};
-    const int64_t stride = strides[(dim + 3) % 3];
-    const int64_t count = x.dims()[static_cast<size_t>((dim + 3) % 3)];
-    for (int64_t i = 0; i < x.numel(); ++i) {
-      const int64_t start = i - i / stride % count * stride;
-      float most = -INFINITY;
-      for (int64_t k = 0; k < count; ++k)
-        most = std::max(most, x.data<float>()[start + k * stride]);
-      double sum = 0;
-      const auto e = [&](int64_t at) {
-        return static_cast<float>(std::exp(static_cast<double>(x.data<float>()[at] - most)));
-      };
-      for (int64_t k = 0; k < count; ++k) sum += e(start + k * stride);
-      ASSERT_EQ(outputs[0].data<float>()[i], static_cast<float>(e(i) / sum));
+    const auto axis = static_cast<size_t>((dim + 3) % 3);
+    for (const bool logarithm : {false, true}) {
+      const HostTensor y = softmax(x, logarithm ? "LogSoftmax" : "Softmax", dim);
+      for (int64_t i = 0; i < x.numel(); ++i) {
+        ASSERT_EQ(y.data<float>()[i], softmax_of(x, i, dims[axis], strides[axis], logarithm)) << i;
+      }
     }
   }
+}
+
+TEST(ElementwiseTest, SoftmaxOfMaskedAndOddRows) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  HostTensor x(DType::kF32, {3, 4});
+  const float values[] = {1, -kInfinity, 2, -kInfinity, 1e30F, -1e30F, 0, 0, 5, NAN, 5, 5};
+  std::copy(std::begin(values), std::end(values), x.mutable_data<float>().begin());
+  const HostTensor y = softmax(x, "Softmax", 1);
+  EXPECT_EQ(y.data<float>()[1], 0.0F);
+  EXPECT_NEAR(y.data<float>()[0] + y.data<float>()[2], 1.0F, 1e-6F);
+  EXPECT_EQ(y.data<float>()[4], 1.0F);
+  EXPECT_EQ(y.data<float>()[5], 0.0F);
+  EXPECT_TRUE(std::isnan(y.data<float>()[8]));
 }
 
 }  // namespace
