@@ -6,22 +6,27 @@
 
 #include "fxq/graph/opaque_module.h"
 #include "fxq/tracer/leaf.h"
+#include "fxq/tracer/trace.h"
 
 namespace fxq {
 namespace {
 
 bool starts_with(const std::string& text, const char* prefix) { return text.rfind(prefix, 0) == 0; }
 
+}  // namespace
+
 // torch.nn's own modules and the stubs of quantization.
-bool is_library_leaf(const std::string& name) {
-  if (starts_with(name, "torch.nn.modules.")) {
-    return !starts_with(name, "torch.nn.modules.container.");
+bool Tracer::is_leaf_module(const std::string& type_name, const std::string&) const {
+  if (starts_with(type_name, "torch.nn.modules.")) {
+    return !starts_with(type_name, "torch.nn.modules.container.");
   }
-  return starts_with(name, "torch.ao.quantization.stubs.") ||
-         starts_with(name, "torch.quantization.stubs.");
+  return starts_with(type_name, "torch.ao.quantization.stubs.") ||
+         starts_with(type_name, "torch.quantization.stubs.");
 }
 
-}  // namespace
+bool ScriptReader::is_leaf_by_default(const ValuePtr& module) const {
+  return options_.tracer->Tracer::is_leaf_module(owner_of(module).class_name, module->path);
+}
 
 bool ScriptReader::is_wrapped(const ValuePtr& module, const std::string& method) const {
   const Owner owner = owner_of(module);
@@ -34,15 +39,21 @@ bool ScriptReader::is_wrapped(const ValuePtr& module, const std::string& method)
   return false;
 }
 
+// What nobody but the caller's own tracer would keep whole.
+bool ScriptReader::stays_whole(const ValuePtr& module, const std::string& method) const {
+  return is_wrapped(module, method) || !is_leaf_by_default(module);
+}
+
 bool ScriptReader::is_leaf(const ValuePtr& module, const std::string& method) const {
   if (is_wrapped(module, method)) return true;
   if (module.get() == root_.get()) return false;
-  return starts_with(method, "forward") && is_library_leaf(owner_of(module).class_name);
+  return starts_with(method, "forward") &&
+         options_.tracer->is_leaf_module(owner_of(module).class_name, module->path);
 }
 
 ValuePtr ScriptReader::call_leaf(const ValuePtr& module, const std::string& method,
                                  const std::vector<ValuePtr>& args, const JitNode* node) {
-  if (is_wrapped(module, method)) return call_opaque_module(module, method, args, node);
+  if (stays_whole(module, method)) return call_opaque_module(module, method, args, node);
   Leaf leaf;
   const LeafKind kind = read_leaf(gm_, module->constant.toModule(), method, args, options_, &leaf);
   if (kind == LeafKind::kUncapturable) {

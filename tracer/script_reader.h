@@ -22,12 +22,14 @@ namespace fxq {
 
 class BlockBuilder;
 class ExampleRunner;
+class Tracer;
 
 extern const char* const kChangesState;  // a problem's text
 
 struct ReaderOptions {
   std::vector<std::string> leaves;
   const WrapRegistry* wraps = nullptr;
+  const Tracer* tracer = nullptr;  // null: the default leaves
   bool training = false;
   bool as_module = true;             // the mode is the module's own: what it froze stays frozen
   ExampleRunner* example = nullptr;  // null: none
@@ -116,6 +118,8 @@ class ScriptReader {
   // -- leaves (leaf.cc)
   bool is_leaf(const ValuePtr& module, const std::string& method) const;
   bool is_wrapped(const ValuePtr& module, const std::string& method) const;
+  bool is_leaf_by_default(const ValuePtr& module) const;
+  bool stays_whole(const ValuePtr& module, const std::string& method) const;
   ValuePtr call_leaf(const ValuePtr& module, const std::string& method,
                      const std::vector<ValuePtr>& args, const JitNode* node);
   ValuePtr call_opaque_module(const ValuePtr& module, const std::string& method,

@@ -45,13 +45,48 @@ absl::Status check_method(const torch::jit::Module& module, const TraceOptions& 
                                                 did_you_mean(options.method, known)));
 }
 
+// The method's arguments that can be inputs of the graph.
+std::vector<const c10::Argument*> open_arguments(const c10::FunctionSchema& schema,
+                                                 const TraceOptions& options) {
+  std::vector<const c10::Argument*> open;
+  for (size_t i = 1; i < schema.arguments().size(); ++i) {
+    const c10::Argument& argument = schema.arguments()[i];
+    if (options.concrete_args.count(argument.name()) == 0) open.push_back(&argument);
+  }
+  return open;
+}
+
+absl::Status check_concrete_args(const c10::FunctionSchema& schema, const TraceOptions& options) {
+  std::vector<std::string> names;
+  for (size_t i = 1; i < schema.arguments().size(); ++i) {
+    names.push_back(schema.arguments()[i].name());
+  }
+  Problems problems;
+  for (const auto& [name, value] : options.concrete_args) {
+    const auto index = schema.argumentIndexWithName(name);
+    if (!index || *index == 0) {
+      problems.add(fmt::format("concrete_args: {} has no argument '{}'; {}", schema.name(), name,
+                               did_you_mean(name, names)));
+    } else if (value.isTensor()) {
+      problems.add(
+          fmt::format("concrete_args: '{}' is a tensor; only numbers, text, None and "
+                      "lists of them can be fixed",
+                      name));
+    } else if (!value.type()->isSubtypeOf(*schema.arguments()[*index].type())) {
+      problems.add(fmt::format("concrete_args: '{}' is {}, not {}", name,
+                               schema.arguments()[*index].type()->repr_str(),
+                               value.type()->repr_str()));
+    }
+  }
+  return problems.status(absl::StatusCode::kInvalidArgument);
+}
+
 absl::Status check_inputs(const c10::FunctionSchema& schema, const TraceOptions& options) {
   const size_t given = options.example_inputs.size();
-  size_t needed = 0;
-  for (size_t i = 1; i < schema.arguments().size(); ++i) {
-    if (!schema.arguments()[i].default_value()) needed = i;
-  }
-  if (given == 0 || (given >= needed && given < schema.arguments().size())) return absl::OkStatus();
+  const std::vector<const c10::Argument*> open = open_arguments(schema, options);
+  size_t needed = open.size();
+  while (needed > 0 && open[needed - 1]->default_value()) --needed;
+  if (given == 0 || (given >= needed && given <= open.size())) return absl::OkStatus();
   return absl::InvalidArgumentError(
       fmt::format("{} example inputs were given; the module takes {}", given, needed));
 }
@@ -63,19 +98,25 @@ void take_rank(const c10::IValue& example, const Value& input) {
   if (input.node->type.dims) input.node->type.dims->assign(input.node->type.dims->size(), Dim{});
 }
 
-// Arguments that have a default and no example are not inputs of the graph.
+// Arguments that are fixed, or have a default and no example, are not inputs of the graph.
 std::vector<ValuePtr> make_inputs(const c10::FunctionSchema& schema, const TraceOptions& options,
                                   Emitter& emitter) {
   std::vector<ValuePtr> inputs;
+  size_t opened = 0;
   for (size_t i = 1; i < schema.arguments().size(); ++i) {
     const c10::Argument& argument = schema.arguments()[i];
-    if (argument.default_value() && i > options.example_inputs.size()) {
+    const auto concrete = options.concrete_args.find(argument.name());
+    if (concrete != options.concrete_args.end()) {
+      inputs.push_back(from_ivalue(concrete->second, argument.type()));
+      continue;
+    }
+    const bool has_example = opened++ < options.example_inputs.size();
+    if (argument.default_value() && !has_example) {
       inputs.push_back(from_ivalue(*argument.default_value(), argument.type()));
       continue;
     }
     inputs.push_back(emitter.placeholder(argument.name(), argument.type()));
-    if (i <= options.example_inputs.size())
-      take_rank(options.example_inputs[i - 1], *inputs.back());
+    if (has_example) take_rank(options.example_inputs[opened - 1], *inputs.back());
   }
   return inputs;
 }
@@ -108,16 +149,23 @@ absl::Status check_leaves(const torch::jit::Module& module, const TraceOptions& 
   return problems.status(absl::StatusCode::kInvalidArgument);
 }
 
-absl::StatusOr<GraphModule> read_module(const torch::jit::Module& module,
-                                        const TraceOptions& options) {
+}  // namespace
+
+Tracer::Tracer(TraceOptions options) : options_(std::move(options)) {}
+Tracer::~Tracer() = default;
+
+absl::StatusOr<GraphModule> Tracer::read(const torch::jit::Module& module) const {
+  const TraceOptions& options = options_;
   FXQ_RETURN_IF_ERROR(check_method(module, options));
   FXQ_RETURN_IF_ERROR(check_leaves(module, options));
   const c10::FunctionSchema& schema = module.get_method(options.method).function().getSchema();
+  FXQ_RETURN_IF_ERROR(check_concrete_args(schema, options));
   FXQ_RETURN_IF_ERROR(check_inputs(schema, options));
   GraphModule gm;
   ExampleRunner example(gm, options.example_inputs);
   ReaderOptions reading;
   reading.leaves = options.leaves;
+  reading.tracer = this;
   reading.wraps = options.wraps ? options.wraps : &WrapRegistry::process_wide();
   reading.training = trains(module, options);
   reading.as_module = options.mode == TraceOptions::Mode::kAsModule;
@@ -136,12 +184,10 @@ absl::StatusOr<GraphModule> read_module(const torch::jit::Module& module,
   return gm;
 }
 
-}  // namespace
-
 // The edge: LibTorch's exceptions end here.
-absl::StatusOr<GraphModule> trace(const torch::jit::Module& module, const TraceOptions& options) {
+absl::StatusOr<GraphModule> Tracer::trace(const torch::jit::Module& module) const {
   try {
-    return read_module(module, options);
+    return read(module);
   } catch (const c10::Error& error) {
     return absl::UnimplementedError(
         fmt::format("{} can't be captured: {}", class_of(module), error.what_without_backtrace()));
@@ -149,6 +195,10 @@ absl::StatusOr<GraphModule> trace(const torch::jit::Module& module, const TraceO
     return absl::UnimplementedError(
         fmt::format("{} can't be captured: {}", class_of(module), error.what()));
   }
+}
+
+absl::StatusOr<GraphModule> trace(const torch::jit::Module& module, const TraceOptions& options) {
+  return Tracer(options).trace(module);
 }
 
 absl::StatusOr<GraphModule> trace_file(const std::string& path, const TraceOptions& options) {

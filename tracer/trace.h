@@ -4,6 +4,7 @@
 // lost silently: checks that the code makes on its inputs are listed in GraphModule::guards.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,9 @@ struct TraceOptions {
   // Optional: gives every node its type, and decides branches on shapes for shapes like these.
   // The inputs are not changed.
   std::vector<c10::IValue> example_inputs;
+  // Arguments of the method by name, no tensors, that are no inputs of the graph but have this
+  // value: branches on them are taken. Example inputs are those of the other arguments.
+  std::map<std::string, c10::IValue> concrete_args;
   // Class names or module paths to keep whole, beside torch.nn's and the wrapped ones.
   std::vector<std::string> leaves;
   const WrapRegistry* wraps = nullptr;  // null: the process-wide one
@@ -40,6 +44,29 @@ struct TraceOptions {
   std::string method = "forward";
 };
 
+// Traces as its options say. Derive from it to choose leaves by a rule.
+class Tracer {
+ public:
+  explicit Tracer(TraceOptions options = {});
+  virtual ~Tracer();
+
+  // Whether a call of the module becomes one node; if not, its code is read in place. Asked for
+  // every module but the root; `type_name` is Python's ("torch.nn.modules.conv.Conv2d"), `path` is
+  // "layer1.0.conv1". By default torch.nn's own classes but its containers, as in torch.fx; those
+  // whose code is several ops (MultiheadAttention) are read in place nevertheless. A class that is
+  // a leaf here and not by default stays TorchScript, whole.
+  virtual bool is_leaf_module(const std::string& type_name, const std::string& path) const;
+
+  absl::StatusOr<GraphModule> trace(const torch::jit::Module& module) const;
+  const TraceOptions& options() const { return options_; }
+
+ private:
+  absl::StatusOr<GraphModule> read(const torch::jit::Module& module) const;
+
+  TraceOptions options_;
+};
+
+// Tracer(options).trace(module)
 absl::StatusOr<GraphModule> trace(const torch::jit::Module& module,
                                   const TraceOptions& options = {});
 

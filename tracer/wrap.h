@@ -37,6 +37,12 @@ class WrapRegistry {
 // Adds to the process-wide registry.
 void wrap(std::string_view name);
 
+// The same at namespace scope: FXQ_WRAP("my_net.fast_nms");
+#define FXQ_WRAP(name) FXQ_WRAP_AT(name, __COUNTER__)
+#define FXQ_WRAP_AT(name, count) FXQ_WRAP_AS(name, count)
+#define FXQ_WRAP_AS(name, count) \
+  [[maybe_unused]] static const bool fxq_wrapped_##count = (::fxq::wrap(name), true)
+
 // "__torch__.a.b.___torch_mangle_3.Net" -> "a.b.Net"
 std::string python_name(std::string_view torchscript_name);
 
