@@ -1,6 +1,6 @@
-// What graph work costs (Google Benchmark): the stages of the main job on a traced model, and every
-// pass, the printer, the parser and the verifier on generated graphs of 1k, 10k and 100k nodes,
-// with the fitted complexity.
+// What graph work costs (Google Benchmark): the stages of the main job on a model, from loading it
+// to loading its program, and every pass, the printer, the parser and the verifier on generated
+// graphs of 1k, 10k and 100k nodes, with the fitted complexity.
 //   ./dev bench graph_work [--benchmark_filter=...]      FXQ_BENCH_MODEL: a .pt (default:
 //   resnet50); FXQ_BENCH_THREADS: of ATen (default: 1)
 #include <ATen/Parallel.h>
@@ -8,15 +8,19 @@
 #include <benchmark/benchmark.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "fmt/format.h"
+#include "fxq/base/safetensors.h"
 #include "fxq/graph/text.h"
 #include "fxq/graph/verifier.h"
 #include "fxq/passes/registry.h"
 #include "fxq/quant/convert_fx.h"
 #include "fxq/quant/fuse_fx.h"
 #include "fxq/quant/prepare_fx.h"
+#include "fxq/runtime/executor.h"
 #include "fxq/runtime/lower/lower.h"
 #include "fxq/tracer/shape_prop.h"
 #include "fxq/tracer/trace.h"
@@ -32,14 +36,14 @@ struct Stages {
   std::optional<QuantizedGraph> quantized;
 };
 
-Stages make_stages() {
+std::string model_path() {
   const char* path = std::getenv("FXQ_BENCH_MODEL");
+  return path ? path : FXQ_MODELS_DIR "/resnet50.script.pt";
+}
+
+Stages make_stages() {
   const at::Tensor x = at::randn({1, 3, 64, 64});
-  Stages stages{load_script_module(path ? path : FXQ_MODELS_DIR "/resnet50.script.pt").value(),
-                {},
-                {},
-                {},
-                {}};
+  Stages stages{load_script_module(model_path()).value(), {}, {}, {}, {}};
   stages.graph = trace(stages.script).value();
   stages.graph.eval();
   if (!propagate_shapes(stages.graph, {x}).ok()) std::abort();
@@ -71,11 +75,26 @@ void BM_Convert(benchmark::State& state) {
 void BM_Lower(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(lower(stages().quantized->graph_module()).ok());
 }
+void BM_LoadScript(benchmark::State& state) {
+  const std::string path = model_path();
+  for (auto _ : state) benchmark::DoNotOptimize(load_script_module(path).ok());
+}
+// The .fxq's program, ready for its first run in any shape.
+void BM_LoadProgram(benchmark::State& state) {
+  Artifact artifact;
+  lower(stages().quantized->graph_module()).value().to_artifact(artifact);
+  const std::string path = std::filesystem::temp_directory_path() / "fxq_graph_work.fxq";
+  if (!save_artifact(artifact, path).ok()) std::abort();
+  for (auto _ : state) benchmark::DoNotOptimize(load_program(path).ok());
+  std::remove(path.c_str());
+}
 BENCHMARK(BM_Trace)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Fuse)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Prepare)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Convert)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Lower)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_LoadScript)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_LoadProgram)->Unit(benchmark::kMillisecond);
 
 // Blocks of five nodes: something for fusion, recomposition, CSE, dead code and identities to do.
 std::string generated_text(int64_t nodes) {
