@@ -8,6 +8,8 @@
 #include <array>
 #include <vector>
 
+#include "fxq/base/vectorize.h"
+
 namespace fxq {
 namespace {
 
@@ -20,7 +22,7 @@ struct Grid {
   float scale, inverse, low, high;
 };
 
-inline float loss(float x, const Grid& grid) {
+__attribute__((always_inline)) inline float loss(float x, const Grid& grid) {
   float q = x * grid.inverse;
   q = q < grid.low ? grid.low : q;
   q = q > grid.high ? grid.high : q;
@@ -29,7 +31,7 @@ inline float loss(float x, const Grid& grid) {
   return e * e;
 }
 
-double chunk_error(const float* x, size_t count, const Grid& grid) {
+FXQ_VECTORIZE double chunk_error(const float* x, size_t count, const Grid& grid) {
   std::array<float, kLanes> lanes{};
   size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {

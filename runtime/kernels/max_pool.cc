@@ -47,9 +47,23 @@ inline __attribute__((always_inline)) int64_t max_blocks(const T* x, Taps taps, 
   return channel;
 }
 
+// Elements that may be read from x on, and written from y on: a pixel of few channels is computed
+// as a whole block if there is room for it. What that writes too many is written again by later
+// pixels.
+struct Room {
+  int64_t x = 0;
+  int64_t y = 0;
+};
+
 template <typename T>
-inline __attribute__((always_inline)) void max_pixel(const T* x, Taps taps, int64_t channels,
-                                                     T* y) {
+inline __attribute__((always_inline)) void max_pixel(const T* x, Taps taps, int64_t channels, T* y,
+                                                     Room room) {
+  constexpr auto kLanes = static_cast<int64_t>(16 / sizeof(T));
+  const int64_t last = (taps.rows - 1) * taps.row_step + (taps.columns - 1) * taps.column_step;
+  if (channels < kLanes && last + kLanes <= room.x && kLanes <= room.y) {
+    max_blocks<T, 16>(x, taps, 0, kLanes, y);
+    return;
+  }
   int64_t channel = max_blocks<T, 64>(x, taps, 0, channels, y);
   channel = max_blocks<T, 16>(x, taps, channel, channels, y);
   for (; channel < channels; ++channel) {
@@ -62,14 +76,16 @@ inline __attribute__((always_inline)) void max_pixel(const T* x, Taps taps, int6
   }
 }
 
-FXQ_VECTORIZE void max_pool_pixel(const uint8_t* x, Taps taps, int64_t channels, uint8_t* y) {
-  max_pixel(x, taps, channels, y);
+FXQ_VECTORIZE void max_pool_pixel(const uint8_t* x, Taps taps, int64_t channels, uint8_t* y,
+                                  Room room) {
+  max_pixel(x, taps, channels, y, room);
 }
-FXQ_VECTORIZE void max_pool_words(const int16_t* x, Taps taps, int64_t channels, int16_t* y) {
-  max_pixel(x, taps, channels, y);
+FXQ_VECTORIZE void max_pool_words(const int16_t* x, Taps taps, int64_t channels, int16_t* y,
+                                  Room room) {
+  max_pixel(x, taps, channels, y, room);
 }
-void max_pool_pixel(const int16_t* x, Taps taps, int64_t channels, int16_t* y) {
-  max_pool_words(x, taps, channels, y);
+void max_pool_pixel(const int16_t* x, Taps taps, int64_t channels, int16_t* y, Room room) {
+  max_pool_words(x, taps, channels, y, room);
 }
 
 // Rows [begin, end) of the output, counted over all images.
@@ -79,6 +95,7 @@ void max_pool_rows(const Windows& windows, const T* x, T* y, int64_t begin, int6
   const auto columns = static_cast<int64_t>(windows.columns.windows.size());
   const int64_t pixel = windows.channels;
   const int64_t row = pixel * windows.columns.extent;
+  const int64_t size = windows.images * windows.rows.extent * row;
   for (int64_t item = begin; item < end; ++item) {
     const Window& r = windows.rows.windows[item % rows];
     const int64_t origin = (item / rows * windows.rows.extent + r.begin) * row;
@@ -86,8 +103,9 @@ void max_pool_rows(const Windows& windows, const T* x, T* y, int64_t begin, int6
       const Window& c = windows.columns.windows[column];
       const Taps taps{r.taps, c.taps, windows.rows.dilation * row,
                       windows.columns.dilation * pixel};
-      max_pool_pixel(x + origin + c.begin * pixel, taps, pixel,
-                     y + (item * columns + column) * pixel);
+      const int64_t from = origin + c.begin * pixel;
+      const int64_t to = (item * columns + column) * pixel;
+      max_pool_pixel(x + from, taps, pixel, y + to, {size - from, end * columns * pixel - to});
     }
   }
 }

@@ -78,7 +78,8 @@ const PoolCase kCases[] = {
     {{1, 5, 9, 9}, 2, 3, 0, 2, false, true, 0},    {{3, 1, 8, 8}, 5, 3, 2, 1, true, false, 7},
     {{1, 70, 4, 4}, 4, 4, 0, 1, false, true, 0},   {{1, 2, 1, 1}, 1, 1, 0, 1, false, true, 0},
     {{1, 40, 9, 11}, 3, 1, 1, 1, false, true, 0},  {{2, 33, 9, 8}, 3, 1, 1, 1, false, false, 0},
-    {{1, 3, 17, 18}, 17, 1, 0, 1, false, true, 0}, {{1, 34, 8, 8}, 2, 1, 0, 1, false, true, -3}};
+    {{1, 3, 17, 18}, 17, 1, 0, 1, false, true, 0}, {{1, 34, 8, 8}, 2, 1, 0, 1, false, true, -3},
+    {{2, 10, 21, 20}, 2, 2, 0, 1, true, true, 0}};
 
 std::vector<std::pair<PoolCase, double>> cases_by_scales(const std::vector<double>& scales) {
   std::vector<std::pair<PoolCase, double>> all;
