@@ -142,12 +142,12 @@ def main() -> int:
         return 2
     FOLDER.mkdir(parents=True, exist_ok=True)
     results = json.loads(results_file.read_text()) if results_file.exists() else {"nets": {}}
-    results.update(machine=machine.describe(), command=" ".join(["./dev bench peers", *sys.argv[1:]]))
+    results.update(machine=machine.describe())
     begin = time.time()
     for done, net in enumerate(args.nets):
         made = artefacts(net, args.tools.split(","), args.again)
         entry = results["nets"].setdefault(net, {"cells": {}})
-        entry.update(made=made, macs=nets.macs(net))
+        entry.update(made=made, macs=nets.macs(net), command=" ".join(["./dev bench peers", *sys.argv[1:]]))
         for batch in map(int, args.batches.split(",")):
             for threads in map(int, args.threads.split(",")):
                 if net == "fcn_resnet50" and batch > 1:

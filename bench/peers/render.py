@@ -111,13 +111,22 @@ def _failures(results: dict) -> list:
     return [f"- {TOOLS[tool].name}, {net} ({', '.join(cells)}): {error}" for (net, tool, error), cells in seen.items()]
 
 
+def _commands(results: dict) -> str:
+    nets = {}
+    for net, entry in results["nets"].items():
+        nets.setdefault(entry["command"], []).append(net)
+    most = max(nets, key=lambda command: len(nets[command]))
+    rest = [f"{', '.join(nets[command])} by `{command}`" for command in nets if command != most]
+    return "; ".join([f"`{most}`", *rest])
+
+
 def document(results: dict) -> str:
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     peaks = ", ".join(f"{name} {gops} GOPS" for name, gops in machine["peak_gops"].items() if gops)
     lines = [
         "# Speed beside the peers", "",
-        f"Written by `{results['command']}`; not to be edited by hand (explanations: bench/peers/misses.md).", "",
+        f"Written by {_commands(results)}; not to be edited by hand (explanations: bench/peers/misses.md).", "",
         f"Machine: {machine['cpu']} (family {machine['family']}, model {machine['model']}), {machine['cores']} cores, "
         f"{' '.join(machine['flags'])}; measured peak of one core: {peaks}. Versions: {versions}.", "",
         "Every tool quantized the same TorchScript model (random weights, settled batch norms) on the same 32 photo crops. "
