@@ -9,6 +9,10 @@
 #include "fxq/graph/argument.h"
 #include "fxq/graph/type.h"
 
+namespace c10 {
+struct Argument;
+}
+
 namespace fxq {
 
 // Optional[Optional[T]] -> T; null stays null.
