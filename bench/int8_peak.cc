@@ -39,7 +39,10 @@ constexpr int kSums = 12;
 __attribute__((target("avx512f,avx512vnni"))) void vnni_work() {
   __m512i sums[kSums];
 #pragma GCC unroll 12
-  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+  for (__m512i& sum : sums) {
+    sum = _mm512_setzero_si512();
+    asm volatile("" : "+v"(sum));  // equal sums would be computed once
+  }
   __m512i a = _mm512_set1_epi8(3);
   for (int64_t round = 0; round < kRounds; ++round) {
     asm volatile("" : "+v"(a));
