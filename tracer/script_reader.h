@@ -29,7 +29,7 @@ extern const char* const kChangesState;  // a problem's text
 struct ReaderOptions {
   std::vector<std::string> leaves;
   const WrapRegistry* wraps = nullptr;
-  const Tracer* tracer = nullptr;  // null: the default leaves
+  const Tracer* tracer = nullptr;  // whose leaves; never null while reading
   bool training = false;
   bool as_module = true;             // the mode is the module's own: what it froze stays frozen
   ExampleRunner* example = nullptr;  // null: none

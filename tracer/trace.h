@@ -51,10 +51,11 @@ class Tracer {
   virtual ~Tracer();
 
   // Whether a call of the module becomes one node; if not, its code is read in place. Asked for
-  // every module but the root; `type_name` is Python's ("torch.nn.modules.conv.Conv2d"), `path` is
-  // "layer1.0.conv1". By default torch.nn's own classes but its containers, as in torch.fx; those
-  // whose code is several ops (MultiheadAttention) are read in place nevertheless. A class that is
-  // a leaf here and not by default stays TorchScript, whole.
+  // every module whose forward is called but the root; `type_name` is Python's
+  // ("torch.nn.modules.conv.Conv2d"), `path` is "layer1.0.conv1". By default torch.nn's own classes
+  // but its containers, as in torch.fx; those whose code is several ops (MultiheadAttention) are
+  // read in place nevertheless. A class that is a leaf here and not by default stays TorchScript,
+  // whole.
   virtual bool is_leaf_module(const std::string& type_name, const std::string& path) const;
 
   absl::StatusOr<GraphModule> trace(const torch::jit::Module& module) const;

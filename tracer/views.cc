@@ -31,7 +31,7 @@ struct Range {
 };
 
 std::optional<Range> range_of(const View& view) {
-  const auto number = [&](size_t i, int64_t otherwise) -> std::optional<int64_t> {
+  const auto position = [&](size_t i, int64_t otherwise) -> std::optional<int64_t> {
     const Value& value = *view.args[i];
     if (value.is_none()) return otherwise;
     const auto known = constant_int(value);
@@ -40,9 +40,9 @@ std::optional<Range> range_of(const View& view) {
   };
   const OpId op = row_of(*view.schema).id;
   if (op != OpId::kSelect && op != OpId::kSlice) return std::nullopt;
-  const auto dim = number(1, 0);
-  const auto start = number(2, 0);
-  const auto end = op == OpId::kSelect ? start : number(3, INT64_MAX);
+  const auto dim = constant_int(*view.args[1]);
+  const auto start = position(2, 0);
+  const auto end = op == OpId::kSelect ? start : position(3, INT64_MAX);
   if (!dim || !start || !end) return std::nullopt;
   return Range{*dim, *start, op == OpId::kSelect ? *start + 1 : *end};
 }

@@ -137,7 +137,6 @@ absl::Status onnx_Gather(Exporter& exporter, const OpView& view) {
       view, exporter.builder().add("Gather", {table, indices}, {{"axis", int64_t{0}}}));
 }
 
-// ATen pads from the last axis on, in pairs; ONNX wants all begins, then all ends.
 absl::Status onnx_DepthToSpace(Exporter& exporter, const OpView& view) {
   FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
   return exporter.finish(
