@@ -30,16 +30,18 @@ absl::StatusOr<c10::IValue> ReferenceInterpreter::run_node(const Node& node,
                                                            std::vector<c10::IValue> args,
                                                            std::vector<c10::IValue> kwargs) {
   const ReferenceRow& row = reference_row(node.op());
-  if (!touches_integers(node) && !has_float_kernel(graph_module(), node))
+  const bool in_float = !op_def(node.op()).float_kernel.empty();
+  const bool has_kernel = row.run && (!in_float || has_float_kernel(graph_module(), node));
+  if (!touches_integers(node) && !(in_float && has_kernel))
     return Interpreter::run_node(node, std::move(args), std::move(kwargs));
   const bool is_question = op_def(node.op()).rule == Rule::kNotTensor && !holds_integers(node.type);
-  if (!row.run && is_question) {  // what is asked of integers, the reals answer
+  if (!has_kernel && is_question) {  // what is asked of integers, the reals answer
     for (c10::IValue& arg : args) {
       if (arg.isTensor()) arg = arg.toTensor().to(at::kFloat);
     }
     return Interpreter::run_node(node, std::move(args), std::move(kwargs));
   }
-  if (!row.run) {
+  if (!has_kernel) {
     return absl::InternalError(
         fmt::format("{} takes or gives integers, but has no reference kernel; "
                     "convert_fx should have put a dequantize before it",

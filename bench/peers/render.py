@@ -114,7 +114,7 @@ def _failures(results: dict) -> list:
 def _commands(results: dict) -> str:
     nets = {}
     for net, entry in results["nets"].items():
-        nets.setdefault(entry["command"], []).append(net)
+        nets.setdefault(entry.get("command", "an earlier version"), []).append(net)
     most = max(nets, key=lambda command: len(nets[command]))
     rest = [f"{', '.join(nets[command])} by `{command}`" for command in nets if command != most]
     return "; ".join([f"`{most}`", *rest])

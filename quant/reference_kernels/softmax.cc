@@ -58,8 +58,10 @@ absl::StatusOr<c10::IValue> reference_LogSoftmax(const ReferenceCall& call) {
   return softmax_along(call.operand(), call.view.attr_int("dim"), true);
 }
 
-std::string limits_Softmax(const OpView&) { return "it runs in float"; }
+std::string limits_Softmax(const OpView& view) {
+  return view.attr("dim").get_if<int64_t>() ? "" : "its dim is computed while running";
+}
 
-std::string limits_LogSoftmax(const OpView&) { return "it runs in float"; }
+std::string limits_LogSoftmax(const OpView& view) { return limits_Softmax(view); }
 
 }  // namespace fxq

@@ -31,7 +31,7 @@ bool has_float_kernel(const GraphModule& gm, const Node& node) {
   const OpView view(gm, &node);
   const bool plain = !node.epilogue_add() && node.epilogue_activation() == OpId::kNone;
   return plain && view.operands().size() == 1 && is_f32(view.operand(0)->type) &&
-         is_f32(node.type) && view.attr("dim").get_if<int64_t>();
+         is_f32(node.type) && reference_row(node.op()).limits(view).empty();
 }
 
 const ReferenceRow& reference_row(OpId op) { return kRows[static_cast<size_t>(op)]; }

@@ -120,8 +120,10 @@ absl::Status lower_call(Lowering& lowering, const Node& node) {
   const OpView view(lowering.graph_module(), &node);
   const LowerFamily family = lower_family(node.op());
   const bool any_dtype = view.def().moves || view.def().rule == Rule::kNotTensor;
-  if (family &&
-      (any_dtype || touches_integers(view) || has_float_kernel(lowering.graph_module(), node))) {
+  const bool fits = view.def().float_kernel.empty()
+                        ? any_dtype || touches_integers(view)
+                        : has_float_kernel(lowering.graph_module(), node);
+  if (family && fits) {
     const size_t first = lowering.program().steps.size();
     FXQ_RETURN_IF_ERROR(family(lowering, view));
     return check_numbers_are_read(lowering, node, first);

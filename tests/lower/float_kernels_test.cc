@@ -1,4 +1,5 @@
 // Float ops that the runtime computes by itself: such a program needs no LibTorch.
+#include <ATen/Context.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/softmax.h>
@@ -25,6 +26,7 @@ graph (%x: f32[2,5,70]) {
 )");
   ASSERT_TRUE(gm.ok()) << gm.status();
   gm->eval();
+  at::manual_seed(5);
   const at::Tensor x = at::randn({2, 5, 70}) * 5;
   ASSERT_TRUE(propagate_shapes(*gm, {x}).ok());
   const auto program = lower(*gm);
@@ -37,7 +39,7 @@ graph (%x: f32[2,5,70]) {
   const at::Tensor wanted[] = {at::softmax(x, -1), at::softmax(x, 1), at::log_softmax(x, 2),
                                at::log_softmax(x, 0)};
   for (size_t i = 0; i < 4; ++i) {
-    EXPECT_TRUE(to_at_tensor(outputs->at(i)).allclose(wanted[i], 1e-5, 1e-7)) << i;
+    EXPECT_TRUE(to_at_tensor(outputs->at(i)).allclose(wanted[i], 1e-5, 1e-6)) << i;
   }
 }
 
