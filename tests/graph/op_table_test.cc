@@ -55,6 +55,23 @@ TEST(OpTableTest, ParametersAreSchemaArguments) {
   }
 }
 
+// (base, part, the view's other arguments) or (part, some of them).
+TEST(OpTableTest, WritesIntoViewsHaveAnInverse) {
+  int views = 0;
+  for (const OpDef& row : op_table()) {
+    if (row.written_back_by.empty() && row.undone_by.empty()) continue;
+    ++views;
+    EXPECT_TRUE(row.written_back_by.empty() || row.undone_by.empty()) << row.name;
+    const c10::FunctionSchema* view = canonical_schema(row.id);
+    const bool takes_base = row.undone_by.empty();
+    const Callee inverse = find_callee(takes_base ? row.written_back_by : row.undone_by);
+    ASSERT_NE(inverse.schema, nullptr) << row.name;
+    EXPECT_EQ(inverse.schema->arguments().size(), view->arguments().size() + (takes_base ? 1 : 0))
+        << row.name;
+  }
+  EXPECT_EQ(views, 8);
+}
+
 TEST(OpTableTest, FlagsFitTheSchema) {
   for (const OpDef& row : op_table()) {
     const c10::FunctionSchema* schema = canonical_schema(row.id);

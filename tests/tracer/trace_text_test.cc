@@ -188,6 +188,27 @@ def forward(self, x):
   %select_2 = select(%select_scatter, 0, 1)
   return (%select_scatter, %select_2)
 })"},
+    {"WritesIntoTransposesAndDiagonals", R"(
+def forward(self, x):
+    y = x[0, 0] + 1
+    y.t()[0].mul_(3.0)
+    y.diagonal().mul_(2.0)
+    return y
+)",
+     R"(graph (%x) {
+  %select = select(%x, 0, 0)
+  %select_1 = select(%select, 0, 0)
+  %add = add_scalar(%select_1, 1)
+  %t = t(%add)
+  %select_2 = select(%t, 0, 0)
+  %mul = mul_scalar(%select_2, 3.0)
+  %select_scatter = select_scatter(%t, %mul, 0, 0)
+  %t_1 = t(%select_scatter)
+  %diagonal = diagonal(%t_1)
+  %mul_1 = mul_scalar(%diagonal, 2.0)
+  %diagonal_scatter = aten::diagonal_scatter(%t_1, %mul_1)
+  return %diagonal_scatter
+})"},
     {"CopiesBetweenPartsOfOneTensor", R"(
 def forward(self, x):
     y = x + 1
