@@ -4,17 +4,19 @@
 #include <cstdint>
 #include <cstring>
 
+#include "fxq/base/row_math.h"
+
 namespace fxq {
 
 // e^x to 2 units in the last place for x in [-87.33, 88]; 0 below, e^88 above, NaN for NaN.
 // Cephes' expf: x = n * ln 2 + r, e^r = 1 + r + r^2 * p(r). No branch holds arithmetic, or
 // compilers would not vectorise a loop over it.
 inline float exp_f32(float x) {
-  constexpr float kLow = -87.33F, kHigh = 88.0F, kRint = 12582912.0F;  // 1.5 * 2^23
+  constexpr float kLow = -87.33F, kHigh = 88.0F;
   float inside = kLow > x ? kLow : x;
   inside = kHigh < inside ? kHigh : inside;
-  const float shifted = inside * 1.44269504088896341F + kRint;  // its last bits are n
-  const float n = shifted - kRint;
+  const float shifted = inside * 1.44269504088896341F + kRintShift;  // its last bits are n
+  const float n = shifted - kRintShift;
   const float r = (inside - n * 0.693359375F) - n * -2.12194440e-4F;
   float p = 1.9875691500e-4F;
   p = p * r + 1.3981999507e-3F;

@@ -11,7 +11,6 @@ namespace fxq {
 namespace {
 
 constexpr size_t kLanes = 16;
-constexpr float kRint = 12582912.0F;  // 1.5 * 2^23: sums with it have no fraction
 
 template <typename T>
 inline void round_values(absl::Span<const float> x, const RoundTo& to, absl::Span<T> q) {
@@ -23,7 +22,7 @@ inline void round_values(absl::Span<const float> x, const RoundTo& to, absl::Spa
     float v = in[i] * inverse;
     v = v < high ? v : high;
     v = v > low ? v : low;
-    out[i] = static_cast<T>(static_cast<int32_t>((v + kRint) - kRint));
+    out[i] = static_cast<T>(static_cast<int32_t>((v + kRintShift) - kRintShift));
   }
 }
 

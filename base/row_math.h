@@ -8,6 +8,9 @@
 
 namespace fxq {
 
+// x + kRintShift - kRintShift rounds |x| < 2^22 half to even without a library call: 1.5 * 2^23.
+inline constexpr float kRintShift = 12582912.0F;
+
 // y[i] = (float)((double)x[i] * scale)
 void scale_row(absl::Span<const float> x, double scale, absl::Span<float> y);
 

@@ -20,6 +20,10 @@
 #define FXQ_VECTORIZE __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
 
+// A helper of such functions: compiled into each version of its caller, or it would stay baseline
+// code.
+#define FXQ_INLINE __attribute__((always_inline)) inline
+
 // Before a loop whose iterations do not depend on each other even when its output is the very array
 // that it reads (in place).
 #if defined(__clang__)

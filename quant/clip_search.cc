@@ -8,6 +8,7 @@
 #include <array>
 #include <vector>
 
+#include "fxq/base/row_math.h"
 #include "fxq/base/vectorize.h"
 
 namespace fxq {
@@ -15,18 +16,16 @@ namespace {
 
 constexpr size_t kChunk = 4096;
 constexpr size_t kLanes = 16;
-// Adding and taking away 1.5 * 2^23 rounds a float below 2^22 half to even, without a library call.
-constexpr float kRound = 12582912.0F;
 
 struct Grid {
   float scale, inverse, low, high;
 };
 
-__attribute__((always_inline)) inline float loss(float x, const Grid& grid) {
+FXQ_INLINE float loss(float x, const Grid& grid) {
   float q = x * grid.inverse;
   q = q < grid.low ? grid.low : q;
   q = q > grid.high ? grid.high : q;
-  q = (q + kRound) - kRound;
+  q = (q + kRintShift) - kRintShift;
   const float e = x - q * grid.scale;
   return e * e;
 }

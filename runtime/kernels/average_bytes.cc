@@ -19,7 +19,7 @@ int by_definition(int64_t sum, const ByteAverage& average) {
   return round_to(p, average.range) + average.shift_out;
 }
 
-inline __attribute__((always_inline)) uint16_t in_integers(uint16_t sum, const ByteAverage& a) {
+FXQ_INLINE uint16_t in_integers(uint16_t sum, const ByteAverage& a) {
   const auto scaled = static_cast<uint16_t>((static_cast<uint32_t>(sum) * a.multiplier) >> 16);
   const auto shifted = static_cast<uint16_t>(static_cast<uint16_t>(scaled + a.bias) >> a.shift);
   return std::min(std::max(shifted, a.low), a.high);
@@ -61,8 +61,7 @@ bool find_integers(ByteAverage& average) {
   return false;
 }
 
-inline __attribute__((always_inline)) void sum_block(const uint16_t* sums, int64_t columns,
-                                                     int64_t step, uint16_t* total) {
+FXQ_INLINE void sum_block(const uint16_t* sums, int64_t columns, int64_t step, uint16_t* total) {
   typedef uint16_t Block __attribute__((vector_size(kBlock * sizeof(uint16_t))));
   Block all;
   std::memcpy(&all, sums, sizeof all);
@@ -76,9 +75,8 @@ inline __attribute__((always_inline)) void sum_block(const uint16_t* sums, int64
 
 // finish(sum) for each sum; full blocks of constant length become vector code.
 template <typename Finish>
-inline __attribute__((always_inline)) void all_blocks(const uint16_t* sums, int64_t columns,
-                                                      int64_t step, int64_t count,
-                                                      const Finish& finish, uint8_t* y) {
+FXQ_INLINE void all_blocks(const uint16_t* sums, int64_t columns, int64_t step, int64_t count,
+                           const Finish& finish, uint8_t* y) {
   int64_t i = 0;
   for (; i + kBlock <= count; i += kBlock) {
     uint16_t total[kBlock];

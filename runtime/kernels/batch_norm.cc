@@ -49,8 +49,8 @@ struct AffineRule {
 };
 
 template <typename X, typename Y>
-inline __attribute__((always_inline)) void affine_run(const X* x, const float* a, const float* b,
-                                                      Y* y, int64_t count, AffineRule rule) {
+FXQ_INLINE void affine_run(const X* x, const float* a, const float* b, Y* y, int64_t count,
+                           AffineRule rule) {
   FXQ_IVDEP
   for (int64_t i = 0; i < count; ++i) {
     const float p =

@@ -31,20 +31,19 @@ struct Vectors {
   __m512i shift_a, shift_b, shift_out;
 };
 
-FXQ_AVX512 inline __attribute__((always_inline)) Vectors vectors_of(const BinaryRule& rule) {
+FXQ_AVX512 FXQ_INLINE Vectors vectors_of(const BinaryRule& rule) {
   return {_mm512_set1_ps(rule.a),           _mm512_set1_ps(rule.b),
           _mm512_set1_ps(rule.range.low),   _mm512_set1_ps(rule.range.high),
           _mm512_set1_epi32(rule.shift_a),  _mm512_set1_epi32(rule.shift_b),
           _mm512_set1_epi32(rule.shift_out)};
 }
 
-FXQ_AVX512 inline __attribute__((always_inline)) __m512 floats(__m128i bytes, __m512i shift) {
+FXQ_AVX512 FXQ_INLINE __m512 floats(__m128i bytes, __m512i shift) {
   return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), shift));
 }
 
 template <typename Op>
-FXQ_AVX512 inline __attribute__((always_inline)) __m128i apply(__m512 a, __m512 b,
-                                                               const Vectors& rule) {
+FXQ_AVX512 FXQ_INLINE __m128i apply(__m512 a, __m512 b, const Vectors& rule) {
   __m512 value;
   if constexpr (std::is_same_v<Op, AddOp>) {
     value = _mm512_fmadd_ps(rule.b, b, _mm512_mul_ps(a, rule.a));
@@ -59,14 +58,13 @@ FXQ_AVX512 inline __attribute__((always_inline)) __m128i apply(__m512 a, __m512 
 
 // An operand of step 0 is one byte for all.
 template <int kStep>
-FXQ_AVX512 inline __attribute__((always_inline)) __m128i load(const uint8_t* x, int64_t i) {
+FXQ_AVX512 FXQ_INLINE __m128i load(const uint8_t* x, int64_t i) {
   if constexpr (kStep == 0) return _mm_set1_epi8(static_cast<char>(*x));
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i));
 }
 
 template <int kStep>
-FXQ_AVX512 inline __attribute__((always_inline)) __m128i load_rest(const uint8_t* x, int64_t i,
-                                                                   __mmask16 rest) {
+FXQ_AVX512 FXQ_INLINE __m128i load_rest(const uint8_t* x, int64_t i, __mmask16 rest) {
   if constexpr (kStep == 0) return _mm_set1_epi8(static_cast<char>(*x));
   return _mm_maskz_loadu_epi8(rest, x + i);
 }

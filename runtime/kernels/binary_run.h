@@ -31,9 +31,8 @@ struct MulOp {
 };
 
 template <typename Op, typename A, typename B, typename Y>
-inline __attribute__((always_inline)) void binary_run(const A* a, int64_t step_a, const B* b,
-                                                      int64_t step_b, Y* y, int64_t count,
-                                                      BinaryRule rule) {
+FXQ_INLINE void binary_run(const A* a, int64_t step_a, const B* b, int64_t step_b, Y* y,
+                           int64_t count, BinaryRule rule) {
   FXQ_IVDEP
   for (int64_t i = 0; i < count; ++i) {
     const auto x = static_cast<float>(static_cast<int>(a[i * step_a]) - rule.shift_a);
@@ -44,9 +43,8 @@ inline __attribute__((always_inline)) void binary_run(const A* a, int64_t step_a
 
 // The loop knows the strides that matter, so that it becomes vector code.
 template <typename Op, typename A, typename B, typename Y>
-inline __attribute__((always_inline)) void binary_any(const A* a, int64_t step_a, const B* b,
-                                                      int64_t step_b, Y* y, int64_t count,
-                                                      BinaryRule rule) {
+FXQ_INLINE void binary_any(const A* a, int64_t step_a, const B* b, int64_t step_b, Y* y,
+                           int64_t count, BinaryRule rule) {
   if (step_a == 1 && step_b == 1) return binary_run<Op>(a, 1, b, 1, y, count, rule);
   if (step_a == 1 && step_b == 0) return binary_run<Op>(a, 1, b, 0, y, count, rule);
   if (step_a == 0 && step_b == 1) return binary_run<Op>(a, 0, b, 1, y, count, rule);

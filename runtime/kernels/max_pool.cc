@@ -25,8 +25,7 @@ struct Taps {
 // Maxima of as many channels as kBytes hold, in registers: a loop over an array would go through
 // memory at each tap.
 template <typename T, size_t kBytes>
-inline __attribute__((always_inline)) int64_t max_blocks(const T* x, Taps taps, int64_t channel,
-                                                         int64_t channels, T* y) {
+FXQ_INLINE int64_t max_blocks(const T* x, Taps taps, int64_t channel, int64_t channels, T* y) {
   typedef T Block __attribute__((vector_size(kBytes)));
   constexpr auto kLanes = static_cast<int64_t>(kBytes / sizeof(T));
   while (channel + kLanes <= channels || (kBytes == 16 && channel < channels)) {
@@ -56,8 +55,7 @@ struct Room {
 };
 
 template <typename T>
-inline __attribute__((always_inline)) void max_pixel(const T* x, Taps taps, int64_t channels, T* y,
-                                                     Room room) {
+FXQ_INLINE void max_pixel(const T* x, Taps taps, int64_t channels, T* y, Room room) {
   constexpr auto kLanes = static_cast<int64_t>(16 / sizeof(T));
   const int64_t last = (taps.rows - 1) * taps.row_step + (taps.columns - 1) * taps.column_step;
   if (channels < kLanes && last + kLanes <= room.x && kLanes <= room.y) {

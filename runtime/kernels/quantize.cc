@@ -25,8 +25,7 @@ struct QuantizeRule {
 };
 
 template <typename T>
-inline __attribute__((always_inline)) void quantize_row(const float* x, T* q, int64_t count,
-                                                        QuantizeRule rule) {
+FXQ_INLINE void quantize_row(const float* x, T* q, int64_t count, QuantizeRule rule) {
   for (int64_t i = 0; i < count; ++i) {
     const float p = x[i] * rule.inverse;
     const float number = p == p ? p : 0.0F;
@@ -48,8 +47,7 @@ void quantize(const float* x, int16_t* q, int64_t count, QuantizeRule rule) {
 }
 
 template <typename T>
-inline __attribute__((always_inline)) void dequantize_row(const T* q, float* x, int64_t count,
-                                                          float scale, int shift) {
+FXQ_INLINE void dequantize_row(const T* q, float* x, int64_t count, float scale, int shift) {
   for (int64_t i = 0; i < count; ++i) {
     x[i] = static_cast<float>(static_cast<int>(q[i]) - shift) * scale;
   }

@@ -94,8 +94,7 @@ absl::StatusOr<std::vector<Desc>> infer_relu(const Step& step, Descs inputs) {
 }
 
 template <typename T>
-inline __attribute__((always_inline)) void clamp_run(const T* x, T* y, int64_t count, T low,
-                                                     T high) {
+FXQ_INLINE void clamp_run(const T* x, T* y, int64_t count, T low, T high) {
   FXQ_IVDEP
   for (int64_t i = 0; i < count; ++i) y[i] = std::min(std::max(x[i], low), high);
 }

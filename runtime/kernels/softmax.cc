@@ -15,8 +15,6 @@ namespace {
 
 using namespace kernels;  // NOLINT(google-build-using-namespace): this file is one of its members
 
-#define FXQ_INLINE __attribute__((always_inline)) inline  // into each version of its caller
-
 constexpr int64_t kLanes = 16;
 constexpr int64_t kBlock = 128;  // rows side by side whose dim is not the last one
 
@@ -44,37 +42,40 @@ FXQ_INLINE float most_of(const float* x, int64_t count) {
   return *std::max_element(lanes, lanes + kLanes);
 }
 
-// y = exp_f32(x - most); their sum.
-FXQ_INLINE double exponentials(const float* x, float most, int64_t count, float* y) {
-  double lanes[kLanes] = {};
-  FXQ_IVDEP
-  for (int64_t i = 0; i < count; ++i) y[i] = exp_f32(x[i] - most);
+// lanes[i % kLanes] += e[i]
+FXQ_INLINE void add_to_lanes(const float* e, int64_t count, double* lanes) {
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    for (int64_t k = 0; k < kLanes; ++k) lanes[k] += y[i + k];
+    for (int64_t k = 0; k < kLanes; ++k) lanes[k] += e[i + k];
   }
-  for (int64_t k = 0; i < count; ++i, ++k) lanes[k] += y[i];
+  for (int64_t k = 0; i < count; ++i, ++k) lanes[k] += e[i];
+}
+
+FXQ_INLINE double total(const double* lanes) {
   double sum = lanes[0];
   for (int64_t k = 1; k < kLanes; ++k) sum += lanes[k];
   return sum;
 }
 
-// x and y may be the same: the logarithm's exponentials have no place to stay and are added up
-// only.
+// y = exp_f32(x - most); their sum.
+FXQ_INLINE double exponentials(const float* x, float most, int64_t count, float* y) {
+  double lanes[kLanes] = {};
+  FXQ_IVDEP
+  for (int64_t i = 0; i < count; ++i) y[i] = exp_f32(x[i] - most);
+  add_to_lanes(y, count, lanes);
+  return total(lanes);
+}
+
+// The sum alone: x may be where the result goes, which still needs it.
 FXQ_INLINE double sum_of_exponentials(const float* x, float most, int64_t count) {
   double lanes[kLanes] = {};
   float block[kBlock];
   for (int64_t begin = 0; begin < count; begin += kBlock) {
     const int64_t size = std::min(kBlock, count - begin);
     for (int64_t i = 0; i < size; ++i) block[i] = exp_f32(x[begin + i] - most);
-    std::fill(block + size, block + (size + kLanes - 1) / kLanes * kLanes, 0.0F);
-    for (int64_t i = 0; i < size; i += kLanes) {
-      for (int64_t k = 0; k < kLanes; ++k) lanes[k] += block[i + k];
-    }
+    add_to_lanes(block, size, lanes);
   }
-  double sum = lanes[0];
-  for (int64_t k = 1; k < kLanes; ++k) sum += lanes[k];
-  return sum;
+  return total(lanes);
 }
 
 FXQ_VECTORIZE void softmax_row(const float* x, float* y, int64_t count) {

@@ -11,8 +11,7 @@ namespace {
 constexpr int64_t kBlock = 64;
 
 template <typename X, typename Sum>
-inline __attribute__((always_inline)) void sum_run(const X* x, SumTaps taps, int64_t count,
-                                                   Sum* sums) {
+FXQ_INLINE void sum_run(const X* x, SumTaps taps, int64_t count, Sum* sums) {
   for (int64_t i = 0; i < count; ++i) sums[i] = 0;
   for (int64_t r = 0; r < taps.rows; ++r) {
     for (int64_t c = 0; c < taps.columns; ++c) {
@@ -24,8 +23,7 @@ inline __attribute__((always_inline)) void sum_run(const X* x, SumTaps taps, int
 
 // A constant count lets the compiler keep the sums in registers.
 template <typename X, typename Sum>
-inline __attribute__((always_inline)) void sum_block(const X* x, SumTaps taps, int64_t count,
-                                                     Sum* sums) {
+FXQ_INLINE void sum_block(const X* x, SumTaps taps, int64_t count, Sum* sums) {
   if (count != kBlock) return sum_run(x, taps, count, sums);
   Sum local[kBlock];
   sum_run(x, taps, kBlock, local);
@@ -46,9 +44,8 @@ void sum(const int16_t* x, const SumTaps& taps, int64_t count, int64_t* sums) {
 }
 
 template <typename Sum, typename Y>
-inline __attribute__((always_inline)) void finish_run(const Sum* sums, Sum shift, float m,
-                                                      OutputRange range, int shift_out,
-                                                      int64_t count, Y* y) {
+FXQ_INLINE void finish_run(const Sum* sums, Sum shift, float m, OutputRange range, int shift_out,
+                           int64_t count, Y* y) {
   for (int64_t i = 0; i < count; ++i) {
     const float p = static_cast<float>(sums[i] - shift) * m;
     y[i] = static_cast<Y>(round_to(p, range) + shift_out);

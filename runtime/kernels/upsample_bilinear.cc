@@ -48,9 +48,8 @@ struct Corners {
 };
 
 template <typename T>
-inline __attribute__((always_inline)) void mix(const T* __restrict x, const Corners& at,
-                                               int64_t channels, int shift, OutputRange range,
-                                               T* __restrict y) {
+FXQ_INLINE void mix(const T* __restrict x, const Corners& at, int64_t channels, int shift,
+                    OutputRange range, T* __restrict y) {
   for (int64_t i = 0; i < channels; ++i) {
     const auto value = [&](int64_t corner) {
       return static_cast<float>(static_cast<int>(x[corner + i]) - shift);
