@@ -15,10 +15,16 @@
 namespace fxq {
 namespace {
 
+// Rules make graphs simpler: each node can be rewritten a few times only.
+constexpr int64_t kMostRewritesPerNode = 100;
+
 class Rewriter final : public RewriteScope {
  public:
   Rewriter(GraphModule& gm, const RuleSet& rules)
-      : gm_(gm), rules_(rules), barriers_(barriers(gm.graph())) {
+      : gm_(gm),
+        rules_(rules),
+        barriers_(barriers(gm.graph())),
+        most_rewrites_(kMostRewritesPerNode * static_cast<int64_t>(gm.graph().size())) {
     for (Node* node : gm.graph().nodes()) {
       push(node);
       count_module(*node, 1);
@@ -98,6 +104,12 @@ class Rewriter final : public RewriteScope {
   }
 
   absl::Status apply(const RewriteRule& rule, const Match& found) {
+    if (stats_.rewrites >= most_rewrites_) {
+      return absl::FailedPreconditionError(fmt::format(
+          "{} rewrites on {} nodes and no end: rule {} fits its own result, or one that "
+          "other rules make of it",
+          stats_.rewrites, gm_.graph().size(), rule.name));
+    }
     FXQ_ASSIGN_OR_RETURN(Node * result, rule.after.apply(gm_, found));
     ++stats_.rewrites;
     Graph& graph = gm_.graph();
@@ -168,6 +180,7 @@ class Rewriter final : public RewriteScope {
   GraphModule& gm_;
   const RuleSet& rules_;
   const std::vector<const Node*> barriers_;
+  const int64_t most_rewrites_;
   std::vector<Node*> stack_;
   std::unordered_set<Node*> pending_;  // what the stack holds that is still to do
   std::unordered_map<std::string, int> module_uses_;

@@ -1,4 +1,5 @@
 // == name: passes [flags]
+// for replace_pattern: pattern, "-- by", replacement, "-- in"
 // input text
 // -->
 // expected output
@@ -19,8 +20,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kReplacePattern = "replace_pattern";
+
 const std::set<std::string>& known_flags() {
-  static const auto* flags = new std::set<std::string>{"exact", "no-run", "annotations"};
+  static const auto* flags =
+      new std::set<std::string>{"exact", "no-run", "annotations", "ignore-literals", "new-values"};
   return *flags;
 }
 
@@ -84,6 +88,11 @@ absl::StatusOr<GoldenFile> read_cases(const std::string& path, const std::string
       file.cases.push_back(*std::move(header));
       file.cases.back().file = relative;
       file.cases.back().line = number;
+      GoldenCase& golden = file.cases.back();
+      target = golden.passes == kReplacePattern ? &golden.pattern : &golden.input;
+    } else if (line == "-- by" && !file.cases.empty()) {
+      target = &file.cases.back().replacement;
+    } else if (line == "-- in" && !file.cases.empty()) {
       target = &file.cases.back().input;
     } else if (line == "-->" && !file.cases.empty()) {
       target = &file.cases.back().expected;
@@ -93,6 +102,8 @@ absl::StatusOr<GoldenFile> read_cases(const std::string& path, const std::string
   }
   file.preamble = block(file.preamble);
   for (GoldenCase& golden : file.cases) {
+    golden.pattern = block(golden.pattern);
+    golden.replacement = block(golden.replacement);
     golden.input = block(golden.input);
     golden.expected = block(golden.expected);
   }
@@ -120,8 +131,12 @@ std::string golden_file_text(const GoldenFile& file) {
   for (const GoldenCase& golden : file.cases) {
     const std::string flags =
         golden.flags.empty() ? "" : fmt::format(" [{}]", fmt::join(golden.flags, ", "));
-    text += fmt::format("{}== {}: {}{}\n{}-->\n{}", text.empty() ? "" : "\n", golden.name,
-                        golden.passes, flags, golden.input, golden.expected);
+    const std::string replaces =
+        golden.pattern.empty()
+            ? ""
+            : fmt::format("{}-- by\n{}-- in\n", golden.pattern, golden.replacement);
+    text += fmt::format("{}== {}: {}{}\n{}{}-->\n{}", text.empty() ? "" : "\n", golden.name,
+                        golden.passes, flags, replaces, golden.input, golden.expected);
   }
   return text;
 }

@@ -14,8 +14,10 @@ struct GoldenCase {
   std::string file;             // path below tests/golden: "fuse/conv.golden"
   int line = 0;                 // of its header
   std::string name;             // "conv_relu"
-  std::string passes;           // "modularize, fuse"; "parse": none
-  std::set<std::string> flags;  // "exact", "no-run", "annotations"
+  std::string passes;           // "modularize, fuse"; "parse": none; "replace_pattern"
+  std::set<std::string> flags;  // "exact", "no-run", "annotations", ...
+  std::string pattern;          // of replace_pattern; empty otherwise
+  std::string replacement;
   std::string input;
   std::string expected;
 };
