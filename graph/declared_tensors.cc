@@ -14,9 +14,6 @@
 namespace fxq {
 namespace {
 
-// A text of a few bytes must not ask for all memory; real weights come with the artifact.
-constexpr int64_t kMaxBytes = int64_t{4} << 30;
-
 uint64_t hash(std::string_view text) {
   uint64_t value = 0xcbf29ce484222325ULL;
   for (char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
@@ -62,10 +59,10 @@ void DeclaredTensors::allocate(Slot& slot) {
     sizes.push_back(dim.size);
     fits = fits && !__builtin_mul_overflow(bytes, std::max<int64_t>(dim.size, 1), &bytes);
   }
-  if (!fits || bytes > kMaxBytes - allocated_) {
-    return fault(slot, fmt::format("with this {} the tensors need more than {} GiB: more than a "
+  if (!fits || bytes > options_.most_bytes - allocated_) {
+    return fault(slot, fmt::format("with this {} the tensors need more than {} MiB: more than a "
                                    "text may ask for",
-                                   type.to_string(), kMaxBytes >> 30));
+                                   type.to_string(), options_.most_bytes >> 20));
   }
   allocated_ += bytes;
   const auto scalar = static_cast<at::ScalarType>(scalar_type_number(*type.dtype));

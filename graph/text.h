@@ -43,6 +43,9 @@ struct ParseOptions {
   std::map<std::string, at::Tensor> tensors;
   // A declared tensor that `tensors` lacks is an error, not zeros.
   bool tensors_required = false;
+  // What all tensors without contents may take together: a text of a few bytes must not ask for
+  // all memory.
+  int64_t most_bytes = int64_t{4} << 30;
 };
 
 // Errors say line, column, what was read and what was expected.
