@@ -4,16 +4,20 @@
 //   ./dev bench graph_work [--benchmark_filter=...]      FXQ_BENCH_MODEL: a .pt (default:
 //   resnet50); FXQ_BENCH_THREADS: of ATen (default: 1)
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/relu.h>
 #include <benchmark/benchmark.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
 #include "fmt/format.h"
 #include "fxq/base/safetensors.h"
+#include "fxq/graph/interpreter.h"
 #include "fxq/graph/text.h"
 #include "fxq/graph/verifier.h"
 #include "fxq/passes/registry.h"
@@ -95,6 +99,38 @@ BENCHMARK(BM_Convert)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Lower)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_LoadScript)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_LoadProgram)->Unit(benchmark::kMillisecond);
+
+// What the interpreter adds to a bare ATen call: a chain of 1000 calls on one number, both ways in
+// turns, minima. `ns` is per node: ATen's own call, the interpreter's, and the difference.
+void BM_InterpreterNode(benchmark::State& state) {
+  constexpr int kNodes = 1000;
+  std::string text = "graph (%x: f32[1]) {\n  %a0 = relu(%x)\n";
+  for (int i = 1; i < kNodes; ++i) text += fmt::format("  %a{} = relu(%a{})\n", i, i - 1);
+  const GraphModule gm = parse_text(text + fmt::format("  return %a{}\n}}", kNodes - 1)).value();
+  Interpreter interpreter(gm);
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = at::randn({1});
+  using Clock = std::chrono::steady_clock;
+  auto best = [](double& least, Clock::time_point begin) {
+    const std::chrono::duration<double, std::nano> taken = Clock::now() - begin;
+    least = std::min(least, taken.count() / kNodes);
+  };
+  double bare = 1e12;
+  double interpreted = 1e12;
+  for (auto _ : state) {
+    auto begin = Clock::now();
+    at::Tensor y = x;
+    for (int i = 0; i < kNodes; ++i) y = at::relu(y);
+    best(bare, begin);
+    begin = Clock::now();
+    benchmark::DoNotOptimize(interpreter.run({x}).ok());
+    best(interpreted, begin);
+  }
+  state.counters["bare_ns"] = bare;
+  state.counters["interpreter_ns"] = interpreted;
+  state.counters["overhead_ns"] = interpreted - bare;
+}
+BENCHMARK(BM_InterpreterNode)->Unit(benchmark::kMillisecond);
 
 // Blocks of five nodes: something for fusion, recomposition, CSE, dead code and identities to do.
 std::string generated_text(int64_t nodes) {

@@ -2,9 +2,14 @@
 // after its last reader.
 #include "fxq/graph/interpreter.h"
 
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/add.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+
+#include "fxq/base/status.h"
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/leaf_module.h"
 #include "fxq/graph/naming.h"
@@ -44,28 +49,62 @@ std::string first_lines(const std::string& message) {
   return message.substr(0, trace);
 }
 
-// Puts kwargs at their places of the schema; gaps get defaults.
-absl::StatusOr<Values> schema_order(const Node& node, Values args, const Values& kwargs,
-                                    bool training) {
-  const auto& declared = node.schema()->arguments();
-  for (size_t i = args.size(); i < declared.size(); ++i) {
-    const std::string& name = declared[i].name();
-    c10::optional<c10::IValue> value = declared[i].default_value();
-    for (size_t k = 0; k < kwargs.size(); ++k) {
-      if (node.kwargs()[k].first == name) value = kwargs[k];
+// An operator's call, looked up and arranged once: where keyword arguments stand in the schema,
+// what fills the gaps, which arguments are the mode.
+class PlannedCall {
+ public:
+  explicit PlannedCall(const Node& node) : node_(node) {
+    const auto& declared = node.schema()->arguments();
+    for (const c10::Argument& argument : declared) defaults_.push_back(argument.default_value());
+    for (const auto& [key, value] : node.kwargs()) {
+      const auto at = std::find_if(declared.begin(), declared.end(),
+                                   [&](const auto& argument) { return argument.name() == key; });
+      places_.push_back(static_cast<size_t>(at - declared.begin()));  // past the end: an epilogue's
     }
-    if (!value) {
-      if (node.schema()->is_vararg()) break;
-      return absl::InvalidArgumentError(
-          fmt::format("{} needs an argument '{}'", node.target(), name));
+    for (size_t i = 0; node.follows_mode && i < declared.size(); ++i) {
+      if (is_mode_argument(declared[i].name())) modes_.push_back(i);
     }
-    args.push_back(*value);
+    if (!is_own(*node.schema())) {
+      operator_ = c10::Dispatcher::singleton().findSchema(node.schema()->operator_name());
+    }
   }
-  for (size_t i = 0; node.follows_mode && i < declared.size(); ++i) {
-    if (is_mode_argument(declared[i].name())) args[i] = training;
+
+  size_t width() const { return defaults_.size(); }
+
+  absl::StatusOr<c10::IValue> run(Values stack, const Values& kwargs, bool training) const {
+    FXQ_RETURN_IF_ERROR(fill(stack, kwargs));
+    for (size_t mode : modes_) stack[mode] = training;
+    if (!operator_) return call_schema(*node_.schema(), std::move(stack));
+    operator_->callBoxed(&stack);
+    if (stack.size() == 1) return std::move(stack[0]);
+    if (stack.empty()) return c10::IValue();
+    return c10::IValue(c10::ivalue::Tuple::create(std::move(stack)));
   }
-  return args;
-}
+
+ private:
+  // Keyword arguments at their places of the schema; gaps get defaults.
+  absl::Status fill(Values& stack, const Values& kwargs) const {
+    for (size_t i = stack.size(); i < defaults_.size(); ++i) {
+      const auto given = std::find(places_.begin(), places_.end(), i);
+      if (given != places_.end()) {
+        stack.push_back(kwargs[static_cast<size_t>(given - places_.begin())]);
+      } else if (defaults_[i]) {
+        stack.push_back(*defaults_[i]);
+      } else {
+        if (node_.schema()->is_vararg()) break;
+        return absl::InvalidArgumentError(fmt::format("{} needs an argument '{}'", node_.target(),
+                                                      node_.schema()->arguments()[i].name()));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  const Node& node_;
+  std::vector<c10::optional<c10::IValue>> defaults_;
+  std::vector<size_t> places_;  // of the node's kwargs in the schema
+  std::vector<size_t> modes_;
+  c10::optional<c10::OperatorHandle> operator_;
+};
 
 absl::StatusOr<c10::IValue> call_method_on(const Node& node, Values args) {
   if (args.empty() || !(args[0].isObject() || args[0].isModule())) {
@@ -93,19 +132,25 @@ struct Interpreter::Plan {
     const Node* node;
     std::vector<PlanArgument> args;
     std::vector<PlanArgument> kwargs;
-    std::vector<int> dead;  // slots whose last reader this is
+    std::vector<int> dead;            // slots whose last reader this is
+    std::optional<PlannedCall> call;  // of a function that LibTorch knows
+
+    // Of an operator's whole stack, so that defaults find room.
+    size_t width() const { return std::max(args.size(), call ? call->width() : 0); }
   };
   std::vector<Step> steps;
+  SlotMap slots;
   absl::Status status;
 };
 
 Interpreter::Interpreter(const GraphModule& gm) : gm_(gm), plan_(new Plan) {
-  SlotMap slots;
+  SlotMap& slots = plan_->slots;
   std::unordered_map<const Node*, size_t> last_use;
   try {
     for (const Node* node : gm.graph().nodes()) {
       const size_t index = plan_->steps.size();
-      Plan::Step step{node, {}, {}, {}};
+      Plan::Step step{node, {}, {}, {}, {}};
+      if (node->is(NodeKind::kCallFunction) && node->schema()) step.call.emplace(*node);
       for (size_t i = 0; i < node->args().size(); ++i) {
         step.args.emplace_back(node->args()[i], positional_type(*node, i), slots);
       }
@@ -133,14 +178,12 @@ absl::StatusOr<c10::IValue> Interpreter::run_node(const Node& node, Values args,
     result = module->call("forward", std::move(args));
   } else if (node.is(NodeKind::kCallMethod)) {
     result = call_method_on(node, std::move(args));
-  } else if (!node.schema()) {
-    return absl::NotFoundError("LibTorch has no operator " + node.target());
   } else {
-    auto stack = schema_order(node, std::move(args), kwargs, gm_.is_training());
-    if (!stack.ok()) return stack.status();
-    result = call_schema(*node.schema(), *std::move(stack));
+    const auto& call = plan_->steps[static_cast<size_t>(plan_->slots.at(&node))].call;
+    if (!call) return absl::NotFoundError("LibTorch has no operator " + node.target());
+    result = call->run(std::move(args), kwargs, gm_.is_training());
   }
-  if (!result.ok()) return result;
+  if (!result.ok() || kwargs.empty()) return result;
   return apply_epilogue(node, *std::move(result), kwargs);
 }
 
@@ -159,8 +202,9 @@ absl::StatusOr<c10::IValue> Interpreter::run(Values inputs) {
     const Plan::Step& step = plan_->steps[i];
     absl::Status status;
     try {
-      auto evaluate = [&](const std::vector<PlanArgument>& arguments) {
+      auto evaluate = [&](const std::vector<PlanArgument>& arguments, size_t room) {
         Values values;
+        values.reserve(room);
         for (const PlanArgument& argument : arguments) values.push_back(argument.evaluate(slots));
         return values;
       };
@@ -170,7 +214,8 @@ absl::StatusOr<c10::IValue> Interpreter::run(Values inputs) {
       } else if (step.node->is(NodeKind::kGetAttr)) {
         slots[i] = gm_.tensor(step.node->target());
       } else {
-        auto value = run_node(*step.node, evaluate(step.args), evaluate(step.kwargs));
+        auto value = run_node(*step.node, evaluate(step.args, step.width()),
+                              evaluate(step.kwargs, step.kwargs.size()));
         status = value.status();
         if (value.ok()) slots[i] = *std::move(value);
       }
