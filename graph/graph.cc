@@ -19,6 +19,8 @@ InsertionPoint::InsertionPoint(Graph& graph, Node* before) : graph_(graph), save
 
 InsertionPoint::~InsertionPoint() { graph_.before_ = saved_; }
 
+InsertionPoint InsertionPoint::after(Node* node) { return {*node->graph(), node->next()}; }
+
 Graph::Graph() = default;
 Graph::~Graph() = default;
 
@@ -129,6 +131,15 @@ Node* Graph::node_copy(const Node* node, const std::function<Argument(Node*)>& m
   return copy;
 }
 
+Argument Graph::graph_copy(const Graph& other, std::unordered_map<const Node*, Argument>& values) {
+  auto map = [&](Node* node) { return values.at(node); };
+  for (const Node* node : other.nodes()) {
+    if (node->is(NodeKind::kOutput)) return node->args_[0].map_nodes(map);
+    if (values.count(node) == 0) values[node] = node_copy(node, map);
+  }
+  return {};
+}
+
 void Graph::copy_from(const Graph& other) {
   std::unordered_map<const Node*, Node*> copies;
   for (Node* node : other.nodes()) {
@@ -167,6 +178,10 @@ void Graph::move_before(Node* node, Node* position) {
   if (position == node) return;
   unlink(node);
   link(node, position);
+}
+
+void Graph::move_after(Node* node, Node* position) {
+  if (position != node) move_before(node, position->next_);
 }
 
 absl::Status Graph::erase(Node* node) {

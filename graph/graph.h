@@ -24,6 +24,7 @@ class Graph;
 class InsertionPoint {
  public:
   InsertionPoint(Graph& graph, Node* before);
+  static InsertionPoint after(Node* node);  // torch.fx's inserting_after
   ~InsertionPoint();
   InsertionPoint(const InsertionPoint&) = delete;
   InsertionPoint& operator=(const InsertionPoint&) = delete;
@@ -100,6 +101,7 @@ class Graph {
 
   // -- editing
   void set_args(Node* node, std::vector<Argument> args);
+  void set_arg(Node* node, size_t index, Argument value);  // appends if index is one past the end
   void set_kwargs(Node* node, Kwargs kwargs);
   void set_kwarg(Node* node, std::string_view key, Argument value);     // none removes it
   void set_target(Node* node, std::string_view target, Callee callee);  // of a call
@@ -107,10 +109,17 @@ class Graph {
   // Every user of `from` (but `except`) uses `to` instead. Returns the changed users.
   std::vector<Node*> replace_all_uses(Node* from, Node* to, const Node* except = nullptr);
   void move_before(Node* node, Node* position);  // nullptr: to the end
-  absl::Status erase(Node* node);                // fails while the node has users
+  void move_after(Node* node, Node* position);
+  absl::Status erase(Node* node);  // fails while the node has users
   // Gives `node` the name of `dead`, which takes a new one: a fused node keeps the last member's.
   void take_name(Node* node, Node* dead);
   void rename(Node* node, std::string_view name);  // made unique
+
+  // torch.fx's graph_copy: copies the nodes of `other` but its output to the insertion point and
+  // returns what that output would return here; none if there is none. `values` says what
+  // placeholders (or any other nodes) of `other` stand for here; placeholders that it lacks are
+  // copied. Afterwards it has every node of `other`. Modules and tensors stay where they are.
+  Argument graph_copy(const Graph& other, std::unordered_map<const Node*, Argument>& values);
 
   // Copies all nodes of `other` with their names. Insertion order is kept.
   void copy_from(const Graph& other);

@@ -39,6 +39,14 @@ void Graph::set_args(Node* node, std::vector<Argument> args) {
   attach_uses(node);
 }
 
+void Graph::set_arg(Node* node, size_t index, Argument value) {
+  std::vector<Argument> args = node->args_;
+  FXQ_CHECK(index <= args.size(), "%" + node->name_ + " has too few arguments for set_arg");
+  if (index == args.size()) args.emplace_back();
+  args[index] = std::move(value);
+  set_args(node, std::move(args));
+}
+
 void Graph::set_kwargs(Node* node, Kwargs kwargs) {
   detach_uses(node);
   node->kwargs_ = std::move(kwargs);

@@ -186,6 +186,12 @@ absl::StatusOr<c10::IValue> GraphModule::forward(std::vector<c10::IValue> inputs
 }
 
 GraphModule GraphModule::copy(Copy what) const {
+  GraphModule result = copy_without_graph(what);
+  result.graph_->copy_from(*graph_);
+  return result;
+}
+
+GraphModule GraphModule::copy_without_graph(Copy what) const {
   GraphModule result;
   TensorCloner clone(what);
   for (const auto& [path, tensor] : store_->tensors) result.set_tensor(path, clone(tensor));
@@ -200,7 +206,6 @@ GraphModule GraphModule::copy(Copy what) const {
     }
     result.set_module(path, leaf);
   }
-  result.graph_->copy_from(*graph_);
   result.training_ = training_;
   result.settings = settings;
   result.notes = notes;

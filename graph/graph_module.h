@@ -69,6 +69,8 @@ class GraphModule {
   // Clones the structure and the module objects, shares the tensors; tied tensors stay tied.
   enum class Copy { kShareTensors, kCloneBuffers, kCloneAll };
   GraphModule copy(Copy what = Copy::kShareTensors) const;
+  // The same with an empty graph: what a transformed graph starts from.
+  GraphModule copy_without_graph(Copy what = Copy::kShareTensors) const;
 
   // Settings that travel with the model through copy, save and load: "march", "stage", ...
   std::map<std::string, std::string> settings;

@@ -135,7 +135,8 @@ class Golden : public ::testing::TestWithParam<GoldenCase*> {
     std::string text = transform(*gm, print(*gm));
     check(*gm);
     const c10::IValue after = run(*gm);
-    if (!has("new-values")) EXPECT_EQ(difference(before, after, has("exact")), "");
+    if (has("new-values")) return text;
+    EXPECT_EQ(difference(before, after, has("exact")), "");
     return text;
   }
 };
