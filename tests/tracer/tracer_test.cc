@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "absl/strings/match.h"
+#include "fxq/tracer/shape_prop.h"
 #include "script_source.h"
 
 namespace fxq {
@@ -97,6 +98,42 @@ TEST(Tracer, ConcreteArgumentsAreChecked) {
   EXPECT_THAT(text, HasSubstr("'turned'; did you mean \"turn\""));
   EXPECT_THAT(text, HasSubstr("'factor' is a tensor"));
   EXPECT_THAT(text, HasSubstr("'rest' is Optional[int], not float"));
+}
+
+TEST(SymbolicShapes, TheBatchIsASymbolWhereverItGoes) {
+  const torch::jit::Module module = script_module(R"(
+def forward(self, x):
+    a = torch.conv2d(x, self.w, self.b)
+    f = a.reshape([-1, 4])
+    return a, f, a.sum(), a[0], [torch.relu(f), x.mean([0])]
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  ASSERT_TRUE(propagate_symbolic_shapes(*gm, {at::randn({2, 3, 6, 6})}).ok());
+  std::vector<std::string> types;
+  for (const Node* node : gm->graph().output_node()->inputs()) {
+    types.push_back(node->type.to_string());
+  }
+  EXPECT_EQ(types, (std::vector<std::string>{"f32[N,4,4,4]", "f32[N_times_16,4]", "f32[]",
+                                             "f32[4,4,4]", "f32[N_times_16,4]", "f32[3,6,6]"}));
+  for (int64_t batch : {1, 3, 5}) {
+    expect_equal_results(module, *gm, {at::randn({batch, 3, 6, 6})});
+  }
+}
+
+TEST(SymbolicShapes, AFixedBatchIsSaidAndItsTypesAreKept) {
+  const torch::jit::Module module = script_module(R"(
+def forward(self, x):
+    return x.reshape([6, -1]).matmul(torch.ones([4, 2]))
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  const absl::Status status = propagate_symbolic_shapes(*gm, {at::randn({2, 12})});
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(std::string(status.message()).find("with 2 samples the graph runs, with 3 it does not"),
+            0u)
+      << status;
+  EXPECT_EQ(gm->graph().output_node()->inputs()[0]->type.to_string(), "f32[6,2]");
 }
 
 }  // namespace
