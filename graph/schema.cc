@@ -65,7 +65,11 @@ bool is_pure_prim(const c10::FunctionSchema& schema) {
 
 bool is_known_space(const c10::FunctionSchema& schema) {
   const std::string space = schema.name().substr(0, schema.name().find("::"));
-  return space == "aten" || space == "fxq" || (space == "prim" && is_pure_prim(schema));
+  if (space == "prim") return is_pure_prim(schema);
+  if (space == "aten" || space == "fxq") return true;
+  const std::string overload = schema.overload_name();
+  return op_from_overload(overload.empty() ? schema.name() : schema.name() + "." + overload) !=
+         OpId::kNone;
 }
 
 }  // namespace

@@ -39,7 +39,9 @@ RuleSet::RuleSet(std::initializer_list<RewriteRule> rules) : rules_(rules) {
 }
 
 const std::vector<const RewriteRule*>& RuleSet::rooted_at(OpId op) const {
-  return by_root_[static_cast<size_t>(op)];
+  static const std::vector<const RewriteRule*> none;
+  const auto index = static_cast<size_t>(op);
+  return index < by_root_.size() ? by_root_[index] : none;  // registered after the rules were made
 }
 
 std::string RuleSet::to_string() const {

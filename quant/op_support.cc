@@ -14,6 +14,10 @@ using MaybeRefusal = std::optional<Refusal>;
 
 MaybeRefusal refuse_march(const OpDef& def, const SupportQuestion& question) {
   const uint8_t bits = march_bits(question.march, def);
+  const bool unknown_family = !def.kernel.empty() && !reference_row(def.id).run;
+  if (unknown_family) {
+    return Refusal{"E001", fmt::format("its kernel family '{}' is not registered", def.kernel)};
+  }
   if (bits == kQNone || def.rule == Rule::kFloatOnly || !reference_row(def.id).run) {
     return Refusal{"E001", fmt::format("{} has no integer kernel", march_name(question.march))};
   }

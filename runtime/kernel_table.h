@@ -17,7 +17,11 @@ struct KernelRow {
 
 const std::vector<KernelRow>& kernel_table();
 
-// Null if there is none of that name and version.
+// Adds a kernel from outside, for programs whose steps name it; the process that lowers and every
+// process that runs such a program must. AlreadyExists if there is one of that name and version.
+absl::Status register_kernel(std::string_view name, int version, const Kernel& kernel);
+
+// Of the table, or registered. Null if there is none of that name and version.
 const Kernel* find_kernel(std::string_view name, int version);
 
 }  // namespace fxq

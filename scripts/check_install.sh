@@ -30,6 +30,10 @@ test -s digits.onnx
 user rewrite
 ./rewrite "$digits/digits.trace.pt" "$digits/calib_images.npy" | tail -1
 
+user own_op
+./own_op | tail -1
+test -s absdiff.onnx
+
 user deploy
 if grep -qi torch CMakeCache.txt || ldd classify | grep -qi torch; then
   die "examples/deploy has found LibTorch, which it must not need"

@@ -32,7 +32,7 @@ absl::StatusOr<bool> double_relu(fxq::GraphModule& gm) {
   fxq::Graph& graph = gm.graph();
   const std::vector<fxq::Node*> relus = graph.find_all(fxq::OpId::kRelu);
   for (fxq::Node* relu : relus) {
-    const fxq::InsertionPoint after(graph, relu->next());
+    const auto behind = fxq::InsertionPoint::after(relu);
     fxq::Node* again = graph.call_op(fxq::OpId::kRelu, {fxq::Argument(relu)});
     again->type = relu->type;
     again->owner = relu->owner;

@@ -23,5 +23,8 @@ using OnnxLowering = absl::Status (*)(Exporter& exporter, const OpView& view);
 
 // Null if the op has no ONNX cell.
 OnnxLowering onnx_lowering(OpId op);
+// Adds a form from outside, for the ONNX cells of registered ops (register_op). AlreadyExists if
+// there is one of that name.
+absl::Status register_onnx_form(std::string_view form, OnnxLowering lower);
 
 }  // namespace fxq

@@ -1,7 +1,9 @@
 // Reads ops.def into rows: each cell macro becomes one call on a row under construction.
 #include "fxq/graph/ops/op_def.h"
 
-#include <array>
+#include <algorithm>
+#include <cctype>
+#include <deque>
 #include <string>
 #include <unordered_map>
 
@@ -89,47 +91,35 @@ constexpr uint8_t q8 = kQ8, q16 = kQ16;
 #define OP(id, name, match, rule, march, kernel, onnx) \
   static_cast<OpDef>(Row(OpId::k##id, name) match rule march kernel onnx),
 
-const std::vector<OpDef>& rows() {
-  static const auto* table = new std::vector<OpDef>{
-      OpDef{},
-#include "fxq/graph/ops/ops.def"
-  };
-  return *table;
-}
-
 using Index = std::unordered_map<std::string_view, OpId>;
 
-const Index& overload_index() {
-  static const auto* index = [] {
-    auto* map = new Index;
-    for (const OpDef& row : rows()) {
-      for (std::string_view overload : row.overloads) map->emplace(overload, row.id);
-    }
-    return map;
-  }();
-  return *index;
-}
+// Room for registered rows is reserved, so that rows never move.
+struct Table {
+  std::vector<OpDef> rows;
+  Index overloads, names, modules;
+  size_t built_in = 0;
 
-const Index& name_index() {
-  static const auto* index = [] {
-    auto* map = new Index;
-    for (const OpDef& row : rows()) {
-      if (row.id != OpId::kNone) map->emplace(row.name, row.id);
-    }
-    return map;
-  }();
-  return *index;
-}
+  Table() {
+    const std::vector<OpDef> own = {
+        OpDef{},
+#include "fxq/graph/ops/ops.def"
+    };
+    built_in = own.size();
+    rows.reserve(built_in + kMostRegisteredOps);
+    for (const OpDef& row : own) add(row);
+  }
 
-const Index& module_index() {
-  static const auto* index = [] {
-    auto* map = new Index;
-    for (const OpDef& row : rows()) {
-      for (std::string_view type : row.module_types) map->emplace(type, row.id);
-    }
-    return map;
-  }();
-  return *index;
+  void add(const OpDef& row) {
+    rows.push_back(row);
+    if (row.id != OpId::kNone) names.emplace(row.name, row.id);
+    for (std::string_view overload : row.overloads) overloads.emplace(overload, row.id);
+    for (std::string_view type : row.module_types) modules.emplace(type, row.id);
+  }
+};
+
+Table& table() {
+  static auto* const all = new Table;
+  return *all;
 }
 
 OpId find(const Index& index, std::string_view key) {
@@ -137,21 +127,83 @@ OpId find(const Index& index, std::string_view key) {
   return it == index.end() ? OpId::kNone : it->second;
 }
 
+bool is_word(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '_';
+  });
+}
+
+// All that is wrong with a row, one line each.
+std::vector<std::string> faults(const OpDef& row) {
+  std::vector<std::string> found;
+  auto quoted = [](std::string_view text) { return "'" + std::string(text) + "'"; };
+  if (!is_word(row.name)) {
+    found.push_back("its name is " + quoted(row.name) + "; lower case, digits and '_' are allowed");
+  } else if (op_from_name(row.name) != OpId::kNone) {
+    found.push_back("an op named " + quoted(row.name) + " exists");
+  }
+  if (row.overloads.empty()) found.push_back("it has no overload, such as \"my::op\"");
+  for (std::string_view overload : row.overloads) {
+    if (overload.find("::") == std::string_view::npos) {
+      found.push_back("overload " + quoted(overload) + " has no namespace, such as \"my::op\"");
+    } else if (const OpId taken = op_from_overload(overload); taken != OpId::kNone) {
+      found.push_back("overload " + quoted(overload) + " belongs to " + quoted(op_def(taken).name));
+    }
+  }
+  if (!row.schema.empty()) found.push_back("it has a schema text; LibTorch's is used");
+  if (row.rule == Rule::kWeighted && row.weight.empty()) {
+    found.push_back("it is weighted and does not say which argument is the weight");
+  }
+  if (table().rows.size() == table().rows.capacity()) found.push_back("the table is full");
+  return found;
+}
+
+// The row with texts of its own.
+OpDef owned(const OpDef& row) {
+  static auto* const texts = new std::deque<std::string>;
+  auto keep = [](std::string_view text) -> std::string_view { return texts->emplace_back(text); };
+  OpDef copy = row;
+  for (std::string_view OpDef::*cell :
+       {&OpDef::name, &OpDef::weight, &OpDef::bias, &OpDef::kernel, &OpDef::float_kernel,
+        &OpDef::onnx, &OpDef::written_back_by, &OpDef::undone_by}) {
+    copy.*cell = keep(row.*cell);
+  }
+  for (auto OpDef::*cells : {&OpDef::overloads, &OpDef::module_types, &OpDef::params}) {
+    for (std::string_view& text : copy.*cells) text = keep(text);
+  }
+  return copy;
+}
+
 }  // namespace
 
-const OpDef& op_def(OpId id) { return rows()[static_cast<size_t>(id)]; }
+const OpDef& op_def(OpId id) { return table().rows[static_cast<size_t>(id)]; }
 
-absl::Span<const OpDef> op_table() { return absl::MakeConstSpan(rows()).subspan(1); }
+absl::Span<const OpDef> op_table() { return absl::MakeConstSpan(table().rows).subspan(1); }
 
-OpId op_from_name(std::string_view name) { return find(name_index(), name); }
+bool is_registered(OpId id) { return static_cast<size_t>(id) >= table().built_in; }
 
-OpId op_from_overload(std::string_view overload) { return find(overload_index(), overload); }
+absl::StatusOr<OpId> register_op(const OpDef& row) {
+  const std::vector<std::string> wrong = faults(row);
+  if (!wrong.empty()) {
+    std::string text = "the op '" + std::string(row.name) + "' cannot be registered:";
+    for (const std::string& fault : wrong) text += "\n  " + fault;
+    return absl::InvalidArgumentError(text);
+  }
+  OpDef copy = owned(row);
+  copy.id = static_cast<OpId>(table().rows.size());
+  table().add(copy);
+  return copy.id;
+}
+
+OpId op_from_name(std::string_view name) { return find(table().names, name); }
+
+OpId op_from_overload(std::string_view overload) { return find(table().overloads, overload); }
 
 OpId op_from_module_type(std::string_view class_name) {
   const size_t dot = class_name.rfind('.');
   const bool is_path = dot != std::string_view::npos;
   if (is_path && class_name.substr(0, 9) != "torch.nn.") return OpId::kNone;
-  return find(module_index(), is_path ? class_name.substr(dot + 1) : class_name);
+  return find(table().modules, is_path ? class_name.substr(dot + 1) : class_name);
 }
 
 }  // namespace fxq

@@ -1,13 +1,14 @@
 // The op table: every fact about an op that any layer needs, declared once in ops.def.
 // This header holds the facts that need no LibTorch and no kernel; the runtime and the exporter
 // include ops.def themselves and give the KERNEL and ONNX cells their meaning.
-// The table is immutable and lives as long as the process.
+// Rows live as long as the process; ops from outside add theirs with register_op.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
 namespace fxq {
@@ -61,11 +62,22 @@ struct OpDef {
 };
 
 const OpDef& op_def(OpId id);                      // kNone gives an empty, float-only row
-absl::Span<const OpDef> op_table();                // all rows, in ops.def's order
+absl::Span<const OpDef> op_table();                // all rows: ops.def's, then registered ones
 OpId op_from_name(std::string_view name);          // "conv2d"; kNone if there is none
 OpId op_from_overload(std::string_view overload);  // "aten::add.Tensor"
 OpId op_from_module_type(
     std::string_view class_name);  // "torch.nn.modules.conv.Conv2d" or "Conv2d"
+
+// Adds a row for an op from outside, with the cells of ops.def; from then on fxq treats it as one
+// of its own. `row.id` and `row.schema` are not the caller's to set: the schema is LibTorch's
+// (TORCH_LIBRARY), under overloads[0]. A row says that the op is a function of its arguments: it
+// writes nothing and has no state. `kernel` and `onnx` name families of ops.def ("Table") or ones
+// registered beside it (register_reference_kernel, register_lowering, register_onnx_form). Texts
+// are copied. Register at start-up: no other thread may use fxq meanwhile, and graphs that were
+// made before do not know the op. InvalidArgument says all that is wrong with the row.
+absl::StatusOr<OpId> register_op(const OpDef& row);
+constexpr int kMostRegisteredOps = 1000;
+bool is_registered(OpId id);  // added by register_op
 
 // Spatial axes of an op that is named after them: 2 for "avg_pool2d".
 inline size_t spatial_axes(OpId id) {

@@ -47,6 +47,10 @@ struct ReferenceRow {
   KernelLimits limits = nullptr;
 };
 const ReferenceRow& reference_row(OpId op);
+// Adds a family from outside, for the KERNEL cells of registered ops (register_op). AlreadyExists
+// if there is one of that name.
+absl::Status register_reference_kernel(std::string_view family, ReferenceKernel run,
+                                       KernelLimits limits);
 // A float call that the runtime computes by itself, as its reference kernel defines: its op has a
 // FLOAT_KERNEL cell, operand and result are f32, and nothing is fused to it.
 bool has_float_kernel(const GraphModule& gm, const Node& node);

@@ -1,6 +1,7 @@
 // Which reference kernel runs which op: read from ops.def.
 #include <array>
 
+#include "fxq/base/registry.h"
 #include "fxq/quant/reference_kernels/reference_kernel.h"
 
 namespace fxq {
@@ -21,6 +22,20 @@ constexpr std::array kRows = {
 #undef KERNEL
 #undef _
 
+Registry<ReferenceRow>& registered() {
+  static auto* const rows = new Registry<ReferenceRow>;
+  return *rows;
+}
+
+// Of the table, or registered; an empty row if there is none.
+const ReferenceRow& row_of_family(std::string_view family) {
+  for (const ReferenceRow& row : kRows) {
+    if (row.run && row.family == family) return row;
+  }
+  const ReferenceRow* own = registered().find(family);
+  return own ? *own : kRows[0];
+}
+
 }  // namespace
 
 bool has_float_kernel(const GraphModule& gm, const Node& node) {
@@ -34,6 +49,19 @@ bool has_float_kernel(const GraphModule& gm, const Node& node) {
          is_f32(node.type) && reference_row(node.op()).limits(view).empty();
 }
 
-const ReferenceRow& reference_row(OpId op) { return kRows[static_cast<size_t>(op)]; }
+const ReferenceRow& reference_row(OpId op) {
+  const auto index = static_cast<size_t>(op);
+  return index < kRows.size() ? kRows[index] : row_of_family(op_def(op).kernel);
+}
+
+absl::Status register_reference_kernel(std::string_view family, ReferenceKernel run,
+                                       KernelLimits limits) {
+  const bool taken = row_of_family(family).run != nullptr;
+  if (!taken && run && limits && registered().add(family, ReferenceRow{"", run, limits})) {
+    return absl::OkStatus();
+  }
+  if (!run || !limits) return absl::InvalidArgumentError("a reference kernel needs both functions");
+  return absl::AlreadyExistsError("a reference kernel family '" + std::string(family) + "' exists");
+}
 
 }  // namespace fxq

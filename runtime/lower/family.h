@@ -24,6 +24,9 @@ using LowerFamily = absl::Status (*)(Lowering& lowering, const OpView& view);
 
 // Null if the op has no kernel.
 LowerFamily lower_family(OpId op);
+// Adds a family from outside, for the KERNEL cells of registered ops (register_op): it writes steps
+// of kernels that the runtime has or that register_kernel added. AlreadyExists if there is one.
+absl::Status register_lowering(std::string_view family, LowerFamily lower);
 
 // A call that LibTorch's own operator computes, by a step "aten".
 absl::Status lower_float(Lowering& lowering, const Node& node);
