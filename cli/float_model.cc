@@ -93,7 +93,8 @@ absl::StatusOr<GraphModule> load_float_graph(const FloatModelRequest& request) {
 absl::StatusOr<GraphModule> load_float_graph(const FloatModelRequest& request,
                                              const std::vector<c10::IValue>& example) {
   FXQ_ASSIGN_OR_RETURN(GraphModule gm, trace_eval(request, example));
-  FXQ_RETURN_IF_ERROR(propagate_shapes(gm, example));
+  FXQ_RETURN_IF_ERROR(request.symbolic_batch ? propagate_symbolic_shapes(gm, example)
+                                             : propagate_shapes(gm, example));
   return gm;
 }
 

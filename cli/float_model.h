@@ -28,6 +28,7 @@ absl::StatusOr<std::vector<c10::IValue>> example_of_shapes(const std::string& pa
 struct FloatModelRequest {
   std::string path;
   std::vector<std::string> leaves;  // classes or paths to keep whole
+  bool symbolic_batch = false;      // types are for every batch size
 };
 
 // In eval mode, without types.

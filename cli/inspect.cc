@@ -27,14 +27,25 @@ struct InspectArguments {
   bool text = false;
 };
 
+// "x=Nx3x8x8" -> "x=2x3x8x8", and true: types are asked for every batch size.
+bool fix_batch(std::string& shape) {
+  const size_t equals = shape.find('=');
+  const size_t first = equals == std::string::npos ? 0 : equals + 1;
+  if (shape.compare(first, 2, "Nx") != 0) return false;
+  shape[first] = '2';
+  return true;
+}
+
 absl::StatusOr<GraphModule> load_pt(const InspectArguments& arguments) {
-  const FloatModelRequest request{arguments.model, arguments.leaves};
+  FloatModelRequest request{arguments.model, arguments.leaves};
   absl::StatusOr<GraphModule> gm;
   if (arguments.shapes.empty()) {
     gm = load_float_graph(request);
   } else {
+    std::vector<std::string> shapes = arguments.shapes;
+    for (std::string& shape : shapes) request.symbolic_batch |= fix_batch(shape);
     FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> example,
-                         example_of_shapes(arguments.model, arguments.shapes));
+                         example_of_shapes(arguments.model, shapes));
     gm = load_float_graph(request, example);
   }
   if (!gm.ok() || !arguments.fused) return gm;
@@ -114,10 +125,11 @@ Command add_inspect(CLI::App& root) {
   app->footer(
       "Examples:\n"
       "  fxq inspect m.pt --shape 1x3x224x224 --fused\n"
+      "  fxq inspect m.pt --shape Nx3x224x224         (types for every batch size)\n"
       "  fxq inspect m.fxq --svg m.svg");
   app->add_option("model", arguments->model, "A .pt or .fxq file")->required();
   app->add_option("--shape", arguments->shapes,
-                  "Input shape (1x3x224x224, 1x12:i64, name=...): gives types");
+                  "Input shape (1x3x224x224, Nx3x224x224, 1x12:i64, name=...): gives types");
   app->add_option("--leaf", arguments->leaves, "Class or module path to keep whole");
   app->add_flag("--fused", arguments->fused, "After fusion; says what was not fused and why");
   app->add_flag("--allow-torchscript", arguments->allow_torchscript,

@@ -107,16 +107,16 @@ ValuePtr ScriptReader::run_method(const ValuePtr& module, const std::string& met
                    is_library(owner.class_name));
 }
 
-void ScriptReader::note_tensors(const torch::jit::Module& root) {
+void ScriptReader::note_tensors() {
   const auto note = [this](const std::string& path, const at::Tensor& tensor) {
     if (tensor.defined() && tensor.numel() > 0) tensor_paths_.emplace(memory_of(tensor), path);
   };
-  for (const auto& entry : root.named_parameters()) note(entry.name, entry.value);
-  for (const auto& entry : root.named_buffers()) note(entry.name, entry.value);
+  for (const auto& entry : script_.named_parameters()) note(entry.name, entry.value);
+  for (const auto& entry : script_.named_buffers()) note(entry.name, entry.value);
 }
 
-std::string ScriptReader::tensor_path(const at::Tensor& tensor,
-                                      const std::string& otherwise) const {
+std::string ScriptReader::tensor_path(const at::Tensor& tensor, const std::string& otherwise) {
+  if (tensor_paths_.empty()) note_tensors();
   const bool known = tensor.defined() && tensor.numel() > 0;
   const auto found = known ? tensor_paths_.find(memory_of(tensor)) : tensor_paths_.end();
   return found == tensor_paths_.end() ? otherwise : found->second;

@@ -35,12 +35,11 @@ bool loops_back(const torch::jit::Value* read, const torch::jit::Node* now) {
 }  // namespace
 
 ScriptReader::ScriptReader(GraphModule& gm, const torch::jit::Module& root, ReaderOptions options)
-    : gm_(gm), options_(std::move(options)), emitter_(gm) {
+    : gm_(gm), script_(root), options_(std::move(options)), emitter_(gm) {
   emitter_.used_later = [this](const Value& value) { return used_later(value); };
   for (const auto& entry : root.named_modules()) {
     module_paths_.emplace(entry.value._ivalue().get(), entry.name);
   }
-  note_tensors(root);
   root_ = module_value(root, "");
 }
 

@@ -101,8 +101,8 @@ class ScriptReader {
   void unpack_tuple(const JitNode* node, const ValuePtr& all);
 
   // -- modules and functions (modules.cc)
-  void note_tensors(const torch::jit::Module& root);
-  std::string tensor_path(const at::Tensor& tensor, const std::string& otherwise) const;
+  void note_tensors();
+  std::string tensor_path(const at::Tensor& tensor, const std::string& otherwise);
   void get_attribute(const JitNode* node);
   void set_attribute(const JitNode* node);
   ValuePtr attribute(const ValuePtr& object, const std::string& name);
@@ -144,6 +144,7 @@ class ScriptReader {
   friend class BlockBuilder;
 
   GraphModule& gm_;
+  torch::jit::Module script_;
   ReaderOptions options_;
   Emitter emitter_;
   ValuePtr root_;
@@ -153,7 +154,7 @@ class ScriptReader {
   std::map<std::pair<const void*, std::string>, ValuePtr> attributes_;
   std::set<std::pair<const void*, std::string>> read_attributes_;  // of modules
   std::map<std::pair<const void*, std::string>, ValuePtr> state_buffers_;
-  std::unordered_map<std::string, std::string> tensor_paths_;  // by memory
+  std::unordered_map<std::string, std::string> tensor_paths_;  // by memory; filled when it is asked
   std::vector<std::string> problems_;
   std::vector<std::string> guards_;
   std::set<std::string> guarded_;

@@ -156,6 +156,12 @@ TEST_F(CliTest, ShapesHaveDtypes) {
   refused("inspect " + net + " --shape 3x7:int8x", "int8x");
 }
 
+TEST_F(CliTest, TypesForEveryBatchSize) {
+  const Outcome typed = fxq("inspect " + digits("digits.script.pt") + " --shape Nx1x8x8 --fused");
+  EXPECT_EQ(typed.code, 0) << typed.text;
+  EXPECT_THAT(typed.text, HasSubstr("f32[N,10]"));
+}
+
 // What the graph can't hold is in the file as TorchScript: code, which only a flag lets in.
 TEST_F(CliTest, EmbeddedTorchScriptIsReadOnRequestOnly) {
   const std::string net = fixture("odd_branch");
