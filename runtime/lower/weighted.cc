@@ -27,9 +27,17 @@ absl::StatusOr<Step*> weighted_step(Lowering& lowering, const OpView& view, std:
   std::vector<ValueId> inputs(5, kNoValue);
   FXQ_ASSIGN_OR_RETURN(inputs[0], lowering.value(view.operand(0)));
   FXQ_ASSIGN_OR_RETURN(inputs[1], module_constant(lowering, node, "weight"));
-  FXQ_ASSIGN_OR_RETURN(inputs[2], module_constant(lowering, node, "multiplier"));
+  const bool in_floats = !node.type.qparams;  // an out qconfig: the accumulator, scaled
+  FXQ_ASSIGN_OR_RETURN(inputs[2],
+                       module_constant(lowering, node, in_floats ? "out_scale" : "multiplier"));
   FXQ_ASSIGN_OR_RETURN(inputs[3], module_constant(lowering, node, "bias"));
   const Node* other = node.epilogue_add();
+  if (other && in_floats) {
+    return absl::UnimplementedError(fmt::format(
+        "its float result has %{} added to it: give it a qconfig with an activation, or "
+        "one of null to the layer that makes %{}",
+        other->name(), other->name()));
+  }
   if (other) {
     FXQ_ASSIGN_OR_RETURN(inputs[4], lowering.value(other));
   }
