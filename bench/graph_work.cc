@@ -13,11 +13,14 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "fmt/format.h"
 #include "fxq/base/safetensors.h"
 #include "fxq/graph/interpreter.h"
+#include "fxq/graph/leaf_module.h"
+#include "fxq/graph/tensor_slab.h"
 #include "fxq/graph/text.h"
 #include "fxq/graph/verifier.h"
 #include "fxq/passes/registry.h"
@@ -70,6 +73,24 @@ void BM_Trace(benchmark::State& state) {
 void BM_Fuse(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(fuse_fx(stages().graph).value().graph().size());
 }
+// What folding batch norms into weights cannot go below: the same bytes, only copied.
+void BM_CopyWeights(benchmark::State& state) {
+  std::vector<at::Tensor> weights;
+  for (const std::string& path : stages().graph.module_paths()) {
+    for (const auto& [name, tensor] : stages().graph.module(path)->tensors()) {
+      if (name == "weight" && tensor.dim() == 4) weights.push_back(tensor);
+    }
+  }
+  for (auto _ : state) {
+    TensorSlab slab;
+    std::vector<at::Tensor> copies;
+    for (const at::Tensor& weight : weights) {
+      copies.push_back(slab.empty(weight.sizes(), weight.scalar_type()));
+      std::memcpy(copies.back().data_ptr(), weight.data_ptr(), weight.nbytes());
+    }
+    benchmark::DoNotOptimize(copies.data());
+  }
+}
 void BM_Prepare(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(prepare_calibration_fx(stages().fused).ok());
 }
@@ -94,6 +115,7 @@ void BM_LoadProgram(benchmark::State& state) {
 }
 BENCHMARK(BM_Trace)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Fuse)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_CopyWeights)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Prepare)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Convert)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Lower)->Unit(benchmark::kMillisecond);

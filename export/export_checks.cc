@@ -6,28 +6,16 @@
 
 #include <set>
 
-#include "fxq/export/integer_weights_form.h"
 #include "fxq/export/typed_copy.h"
 #include "fxq/graph/problems.h"
 
 namespace fxq {
 namespace {
 
-constexpr int kChannelScalesOpset = 13;
-
-void check_opset(const GraphModule& model, const ExportOptions& options, Problems& problems) {
+void check_opset(const ExportOptions& options, Problems& problems) {
   if (options.opset_version < kOldestOpset || options.opset_version > kNewestOpset) {
     problems.add(fmt::format("opset_version {}: {} to {} can be written", options.opset_version,
                              kOldestOpset, kNewestOpset));
-  }
-  if (options.opset_version >= kChannelScalesOpset) return;
-  for (const Node* node : model.graph().nodes()) {
-    if (!has_channel_scales(model, *node)) continue;
-    problems.add(fmt::format(
-        "opset_version {}: weights with a scale per channel (%{}) need opset 13; choose 13, or "
-        "quantize weights per tensor",
-        options.opset_version, node->name()));
-    return;
   }
 }
 
@@ -44,7 +32,7 @@ void check_names(const std::vector<std::string>& names, const char* what, Proble
 
 absl::Status check_export_options(const GraphModule& model, const ExportOptions& options) {
   Problems problems;
-  check_opset(model, options, problems);
+  check_opset(options, problems);
   const size_t inputs = model.graph().placeholders().size();
   if (options.input_names.size() > inputs) {
     problems.add(fmt::format("input_names has {} names; the model has {} input(s)",

@@ -1,4 +1,5 @@
 // weight: i8 * s_w[c]     bias: i32 * (float)(s_in * s_w[c]), zero point 0
+// DequantizeLinear has scales per channel from opset 13 on; below, Cast and Mul say the same.
 //
 // The reference multiplies its sums by m = (float)(s_in * s_w / s_out), computed in double.
 // Runtimes that fuse the model compute it from the file's scales, each operation in float32, and
@@ -15,6 +16,7 @@
 
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
+#include "fxq/export/opset_forms.h"
 #include "fxq/graph/op_module.h"
 
 namespace fxq {
@@ -66,15 +68,26 @@ absl::Status check_dtype(const Exporter& exporter, const at::Tensor& integers) {
       "choose a domain (int16_domain=\"com.microsoft\")");
 }
 
+constexpr int kChannelScalesOpset = 13;
+
+// float(integers) * scale, the scale along `axis`: a form that every opset has.
+absl::StatusOr<std::string> cast_and_scale(Exporter& exporter, const std::string& path,
+                                           const at::Tensor& integers, const at::Tensor& scale,
+                                           int64_t axis) {
+  std::vector<int64_t> shape(static_cast<size_t>(integers.dim()), 1);
+  shape[static_cast<size_t>(axis)] = scale.numel();
+  FXQ_ASSIGN_OR_RETURN(const std::string values, exporter.initializer(path, integers));
+  FXQ_ASSIGN_OR_RETURN(const std::string scales,
+                       exporter.derived(path + "_scale", scale.reshape(shape)));
+  const std::string floats = add_cast(exporter.builder(), values, DType::kF32);
+  return exporter.builder().add("Mul", {floats, scales});
+}
+
 }  // namespace
 
 bool has_integer_weights(const GraphModule& gm, const Node& node) {
   const OpModule* module = gm.op_module(node);
   return module && is_weighted(node.op()) && module->tensor("weight_scale").defined();
-}
-
-bool has_channel_scales(const GraphModule& gm, const Node& node) {
-  return has_integer_weights(gm, node) && gm.op_module(node)->tensor("weight_scale").numel() > 1;
 }
 
 absl::StatusOr<std::string> integer_weights_form(Exporter& exporter, const OpView& view,
@@ -89,13 +102,15 @@ absl::StatusOr<std::string> integer_weights_form(Exporter& exporter, const OpVie
   at::Tensor scale = file_scale(view);
   if (is_bias) scale = bias_scale(view, scale, integers.numel());
   OnnxCall call{"DequantizeLinear", {}, {}, ""};
-  if (scale.numel() > 1) {
-    call.attributes.emplace_back("axis",
-                                 static_cast<int64_t>(is_bias ? 0 : view.def().channel_axis));
-  } else {
-    scale = scale.reshape({});
-  }
   const std::string path = fmt::format("{}.{}", node.target(), name);
+  const int64_t axis = is_bias ? 0 : view.def().channel_axis;
+  if (scale.numel() == 1) {
+    scale = scale.reshape({});
+  } else if (exporter.opset() < kChannelScalesOpset) {
+    return cast_and_scale(exporter, path, integers, scale, axis);
+  } else {
+    call.attributes.emplace_back("axis", axis);
+  }
   FXQ_ASSIGN_OR_RETURN(const std::string values, exporter.initializer(path, integers));
   FXQ_ASSIGN_OR_RETURN(const std::string scales, exporter.derived(path + "_scale", scale));
   call.inputs = {values, scales};

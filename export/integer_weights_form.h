@@ -13,8 +13,6 @@ class Exporter;
 
 // The call is of a module that convert_fx made.
 bool has_integer_weights(const GraphModule& gm, const Node& node);
-// True if its weight has a scale per channel: needs opset 13.
-bool has_channel_scales(const GraphModule& gm, const Node& node);
 
 // Floats of the module's "weight" or "bias".
 absl::StatusOr<std::string> integer_weights_form(Exporter& exporter, const OpView& view,

@@ -130,8 +130,10 @@ void expect_same_floats(const FloatNet& net, const FloatCheck& check) {
 }
 
 void expect_nodes_within_one_step(const QuantizedGraph& model,
-                                  const std::vector<c10::IValue>& input) {
-  const auto proto = build(model.graph_module(), input, qdq_options(), "QDQ");
+                                  const std::vector<c10::IValue>& input, int opset) {
+  ExportOptions options = qdq_options();
+  options.opset_version = opset;
+  const auto proto = build(model.graph_module(), input, options, "QDQ");
   if (!proto) return;
   const Tensors integers = reference_integers(model, input);
   CutModel parts = cut(*proto, integers);

@@ -21,7 +21,7 @@ void expect_same_floats(const FloatNet& net, const FloatCheck& check);
 
 // One node each: every "<node>_q" from the reference's integers as inputs, at most 1 step away.
 void expect_nodes_within_one_step(const QuantizedGraph& model,
-                                  const std::vector<c10::IValue>& input);
+                                  const std::vector<c10::IValue>& input, int opset = 13);
 
 // What ONNX Runtime computes from the QDQ model as its users run it (default optimisations), one
 // tensor per output of the model.
