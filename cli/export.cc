@@ -19,6 +19,7 @@ struct ExportArguments {
   bool fixed_batch = false;
   bool allow_torchscript = false;
   bool no_check = false;
+  bool external_data = false;
   bool fallthrough = false;
 };
 
@@ -26,6 +27,7 @@ ExportOptions export_options(const ExportArguments& arguments) {
   ExportOptions options;
   options.opset_version = arguments.opset;
   options.enable_onnx_checker = !arguments.no_check;
+  if (arguments.external_data) options.external_data_threshold = 0;
   options.operator_export_type =
       arguments.fallthrough ? OperatorExportTypes::kOnnxFallthrough : OperatorExportTypes::kOnnx;
   return options;
@@ -83,6 +85,7 @@ void print_summary(const ExportArguments& arguments, const ExportSummary& summar
   for (const auto& value : summary.outputs) fmt::print("  output {} {}\n", value.name, value.type);
   for (const auto& [op, count] : summary.operators) fmt::print("  {:>4} x {}\n", count, op);
   for (const std::string& line : summary.fallthrough) fmt::print("  not standard ONNX: {}\n", line);
+  if (!summary.external_data.empty()) fmt::print("wrote {} (weights)\n", summary.external_data);
   fmt::print("wrote {}\n", arguments.output);
 }
 
@@ -116,6 +119,8 @@ Command add_export(CLI::App& root) {
   app->add_flag("--fixed-batch", arguments->fixed_batch, "Do not make the batch size symbolic");
   app->add_flag("--allow-torchscript", arguments->allow_torchscript,
                 "Load TorchScript that is embedded in the .fxq: it is code, so trust the file");
+  app->add_flag("--external-data", arguments->external_data,
+                "Weights in a second file, FILE.data (always beyond 2 GB)");
   app->add_flag("--no-check", arguments->no_check, "Skip onnx's checker and shape inference");
   app->add_flag("--fallthrough", arguments->fallthrough,
                 "Write ops that ONNX lacks as nodes of domain aten instead of refusing them");

@@ -1,13 +1,11 @@
 // GraphModule -> ModelProto -> bytes -> file
 #include "fxq/export/onnx_export.h"
 
-#include <fmt/format.h>
 #include <onnx/onnx_pb.h>
-
-#include <limits>
 
 #include "fxq/base/file.h"
 #include "fxq/base/status.h"
+#include "fxq/export/external_data.h"
 #include "fxq/export/onnx_model.h"
 
 namespace fxq {
@@ -20,11 +18,9 @@ absl::StatusOr<ExportSummary> write_model(const GraphModule& model,
   FXQ_ASSIGN_OR_RETURN(const std::unique_ptr<onnx::ModelProto> proto,
                        build_onnx_model(model, args, options, summary));
   summary.file_bytes = proto->ByteSizeLong();
-  if (summary.file_bytes > static_cast<size_t>(std::numeric_limits<int32_t>::max())) {
-    return absl::InvalidArgumentError(fmt::format(
-        "the model has {} bytes; an ONNX file without external data holds at most 2 GiB: "
-        "export parts of it",
-        summary.file_bytes));
+  if (summary.file_bytes > options.external_data_threshold) {
+    FXQ_RETURN_IF_ERROR(move_to_external_data(*proto, path + ".data"));
+    summary.external_data = path + ".data";
   }
   std::string bytes;
   if (!proto->SerializeToString(&bytes)) {

@@ -34,7 +34,7 @@ struct ExportOptions {
   std::vector<std::string> input_names;   // in order; missing ones keep ours
   std::vector<std::string> output_names;  // in order, lists and dicts flattened
   OperatorExportTypes operator_export_type = OperatorExportTypes::kOnnxFallthrough;
-  int opset_version = 11;  // 11 to 17; QDQ models with weights per channel need 13
+  int opset_version = 11;  // 11 to 17
   bool do_constant_folding = true;
   bool strip_doc_string = true;  // false: doc_string tells the source line
   DynamicAxes dynamic_axes;
@@ -44,6 +44,9 @@ struct ExportOptions {
   // Domain of QuantizeLinear and DequantizeLinear on 16-bit integers, which ONNX knows from opset
   // 21 on ("com.microsoft": ONNX Runtime's own). Empty: int16 is refused.
   std::string int16_domain;
+  // A model of more bytes than this keeps its weights in a second file, `path` + ".data", beside
+  // it.
+  size_t external_data_threshold = size_t{2000} << 20;
 };
 
 struct ExportSummary {
@@ -56,7 +59,8 @@ struct ExportSummary {
   bool is_quantized = false;
   std::map<std::string, int> operators;  // "Conv" -> 20; other domains "aten.special_i0e"
   size_t initializer_bytes = 0;
-  size_t file_bytes = 0;
+  size_t file_bytes = 0;      // with the external data
+  std::string external_data;  // the second file; "" if there is none
   // Ops that were written as they are, with reason codes: "%y (aten::special_i0e): no-onnx-op".
   std::vector<std::string> fallthrough;
 };

@@ -221,5 +221,34 @@ TEST(OptionsTest, FilesAppearWhole) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(OptionsTest, ExternalDataIsAFileBesideTheModel) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  const FloatNet net = text_net(R"(
+module @a = conv2d(weight: f32[16,3,3,3], bias: f32[16])
+module @b = conv2d(weight: f32[32,16,3,3], bias: f32[32])
+state * = normal(3, 0.2)
+graph (%x: f32[2,3,8,8]) {
+  %a = conv2d @a(%x)
+  %b = conv2d @b(%a)
+  return %b
+}
+)");
+  const std::string folder = scratch_directory();
+  const std::string path = folder + "/m.onnx";
+  ExportOptions options;
+  options.external_data_threshold = 1024;
+  options.enable_onnx_checker = true;
+  const auto summary = export_to_onnx(net.graph, net.input, path, options);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->external_data, path + ".data");
+  EXPECT_LT(std::filesystem::file_size(path), 2048u);
+  EXPECT_EQ(std::filesystem::file_size(path + ".data"), 4096u + 32 * 16 * 9 * 4);
+  const auto actual = run_onnx_file(path, {{"x", net.input[0].toTensor()}}, {"b"});
+  ASSERT_TRUE(actual.ok()) << actual.status();
+  const at::Tensor expected = net.graph.forward(net.input)->toTensor();
+  EXPECT_TRUE(actual->at("b").allclose(expected, 1e-4, 1e-5));
+  std::filesystem::remove_all(folder);
+}
+
 }  // namespace
 }  // namespace fxq::export_test

@@ -35,8 +35,18 @@ absl::StatusOr<Tensors> run_onnx_runtime(const onnx::ModelProto& model, const Te
                                          const std::vector<std::string>& outputs,
                                          Optimizations optimizations) {
   const std::string folder = scratch_directory();
-  nlohmann::json job{{"model", folder + "/model.onnx"}, {"inputs", nlohmann::json::object()}};
-  FXQ_RETURN_IF_ERROR(write_file_atomically(job["model"], model.SerializeAsString()));
+  const std::string path = folder + "/model.onnx";
+  FXQ_RETURN_IF_ERROR(write_file_atomically(path, model.SerializeAsString()));
+  auto result = run_onnx_file(path, inputs, outputs, optimizations);
+  std::filesystem::remove_all(folder);
+  return result;
+}
+
+absl::StatusOr<Tensors> run_onnx_file(const std::string& path, const Tensors& inputs,
+                                      const std::vector<std::string>& outputs,
+                                      Optimizations optimizations) {
+  const std::string folder = scratch_directory();
+  nlohmann::json job{{"model", path}, {"inputs", nlohmann::json::object()}};
   job["optimize"] = optimizations == Optimizations::kOn;
   int number = 0;
   for (const auto& [name, tensor] : inputs) {

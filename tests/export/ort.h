@@ -32,6 +32,10 @@ absl::StatusOr<Tensors> run_onnx_runtime(const onnx::ModelProto& model, const Te
                                          const std::vector<std::string>& outputs,
                                          Optimizations optimizations = Optimizations::kOff);
 
+absl::StatusOr<Tensors> run_onnx_file(const std::string& path, const Tensors& inputs,
+                                      const std::vector<std::string>& outputs,
+                                      Optimizations optimizations = Optimizations::kOff);
+
 // A directory of this test alone.
 std::string scratch_directory();
 
