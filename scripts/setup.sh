@@ -1,10 +1,20 @@
 #!/usr/bin/env bash
 # Installs what is missing and nothing else. Quick, silent and offline when all is there.
-#   setup.sh            Debian packages and the Python environment of the tests
-#   setup.sh --no-venv  Debian packages only
+#   setup.sh                       Debian packages and the Python environment of the tests
+#   setup.sh --no-venv [PACKAGE..] Debian packages only; also those that are named
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-wanted_packages() { grep -v '^#' "$root/scripts/packages.txt"; }
+with_venv=yes
+if [ "${1:-}" = --no-venv ]; then
+  with_venv=no
+  shift
+fi
+extra=("$@")
+
+wanted_packages() {
+  grep -v '^#' "$root/scripts/packages.txt"
+  [ ${#extra[@]} -eq 0 ] || printf '%s\n' "${extra[@]}"
+}
 
 missing_packages() {
   local installed
@@ -46,4 +56,4 @@ install_venv() {
 }
 
 install_packages
-[ "${1:-}" = --no-venv ] || install_venv
+[ "$with_venv" = no ] || install_venv
