@@ -2,8 +2,11 @@
 // ...) The code goes into a TorchScript graph of its own: what it reads from outside becomes its
 // inputs, the tensors of modules too, so that they stay visible and trainable in the GraphModule.
 #include <fmt/format.h>
+#include <torch/csrc/jit/frontend/canonicalize_modified_loop.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/inliner.h>
+
+#include <limits>
 
 #include "fxq/graph/opaque_module.h"
 #include "fxq/tracer/block_writes.h"
@@ -15,6 +18,9 @@ namespace jit = torch::jit;
 namespace prim = torch::jit::prim;
 
 namespace {
+
+// TorchScript's maximum of trips where there is none.
+constexpr int64_t kEndless = std::numeric_limits<int64_t>::max();
 
 bool is_object(const Value& value) {
   return value.is(Value::Kind::kModule) || value.is(Value::Kind::kObject);
@@ -85,6 +91,7 @@ class BlockBuilder {
       return false;
     }
     return_written(writes);
+    jit::CanonicalizeModifiedLoops(graph_);
     jit::EliminateDeadCode(graph_);
     drop_unused_inputs();
     for (size_t i = 0; i < args_.size(); ++i) {
@@ -105,13 +112,16 @@ class BlockBuilder {
   const std::vector<ValuePtr>& args() const { return args_; }
 
  private:
-  // The first trips are already unrolled: max - k remain and the counter starts at k.
+  // The first trips are already unrolled: max - k remain and the counter starts at k. A `while` has
+  // no maximum, and must keep the number that says so: TorchScript can't write other loops down.
   void shift_trips(jit::Node* loop, int64_t first_trip) {
     jit::WithInsertPoint before(loop);
     jit::Value* done = graph_->insertConstant(first_trip);
-    jit::Node* left = graph_->create(jit::aten::sub, {loop->inputs()[0], done});
-    left->output()->setType(c10::IntType::get());
-    loop->replaceInput(0, graph_->insertNode(left)->output());
+    if (const auto most = jit::toIValue(loop->inputs()[0]); !most || most->toInt() != kEndless) {
+      jit::Node* left = graph_->create(jit::aten::sub, {loop->inputs()[0], done});
+      left->output()->setType(c10::IntType::get());
+      loop->replaceInput(0, graph_->insertNode(left)->output());
+    }
     jit::Block* body = loop->blocks()[0];
     jit::WithInsertPoint inside(*body->nodes().begin());
     jit::Node* shifted = graph_->create(jit::aten::add, {body->inputs()[0], done});

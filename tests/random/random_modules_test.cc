@@ -5,9 +5,11 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/serialization/import.h>
 
 #include <chrono>
 #include <cstdlib>
+#include <sstream>
 
 #include "../tracer/script_source.h"
 #include "fmt/format.h"
@@ -141,8 +143,11 @@ class RandomModule {
   std::string as_torchscript(GraphModule gm) {
     const auto module = to_torchscript(gm);
     if (!module.ok()) return "to_torchscript: " + std::string(module.status().message());
+    std::stringstream file;
+    module->save(file);
+    const torch::jit::Module loaded = torch::jit::load(file);
     for (size_t i = 0; i < expected_.size(); ++i) {
-      torch::jit::Module fresh = module->deepcopy();
+      torch::jit::Module fresh = loaded.deepcopy();
       const Seen seen =
           see([&](const at::Tensor& x) { return fresh.forward({x}); }, i == 0 ? 1.0 : -1.0);
       const std::string problem = difference(expected_[i], seen, 0);

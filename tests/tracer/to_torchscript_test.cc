@@ -80,6 +80,39 @@ TEST(ToTorchScript, FixturesComeBack) {
   }
 }
 
+// "Loop ... cannot be printed": TorchScript writes `for` and `while` only.
+TEST(ToTorchScript, LoopsWithBreakAndContinueAreSaved) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    y = x
+    for i in range(6):
+        if bool(y.sum() > 40.0):
+            break
+        y = y + i
+    j = 0
+    while j < 9 and bool(y.mean() < 50.0):
+        j += 1
+        if j % 2 == 0:
+            continue
+        y = y * 2
+    k = 0
+    while True:
+        k += 1
+        if k > 2 and bool(y.max() > 9.0):
+            break
+        y = y + k
+    return y, j, k
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  auto written = to_torchscript(*gm);
+  ASSERT_TRUE(written.ok()) << written.status();
+  for (const double x : {0.0, 3.0, 30.0, 300.0}) {
+    expect_same(module, through_a_file(*written), {at::full({2, 3}, x)});
+    expect_equal_results(module, *gm, {at::full({2, 3}, x)});
+  }
+}
+
 TEST(ToTorchScript, ParametersKeepTheirPathsAndTrain) {
   const auto module = script_module(R"(
 def forward(self, x):
