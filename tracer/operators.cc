@@ -103,9 +103,17 @@ void ScriptReader::call_operator(const JitNode* node) {
   if (is_dropped(node->kind())) return poison_outputs(node);
   const auto written = node->maybeSchema() ? written_argument(node->schema()) : std::nullopt;
   if (written && args[*written]->is_state) return problem(node, kChangesState);
+  if (is_wrapped(node->kind())) return emit_operator(node, args);
   if (fold_identity(node, args) || call_container(node, args)) return;
   if (fold_number(node, args) || fold_size(node, args) || fold(node, args)) return;
   emit_operator(node, args);
+}
+
+// A builtin function: "aten::len", or Python's "len".
+bool ScriptReader::is_wrapped(c10::Symbol kind) const {
+  if (options_.wraps->empty()) return false;
+  const std::string name = kind.toQualString();
+  return options_.wraps->has(name) || options_.wraps->has(kind.toUnqualString());
 }
 
 bool ScriptReader::fold(const JitNode* node, const std::vector<ValuePtr>& args) {

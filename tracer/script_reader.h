@@ -118,6 +118,7 @@ class ScriptReader {
   // -- leaves (leaf.cc)
   bool is_leaf(const ValuePtr& module, const std::string& method) const;
   bool is_wrapped(const ValuePtr& module, const std::string& method) const;
+  bool is_wrapped(c10::Symbol kind) const;
   bool is_leaf_by_default(const ValuePtr& module) const;
   bool stays_whole(const ValuePtr& module, const std::string& method) const;
   ValuePtr call_leaf(const ValuePtr& module, const std::string& method,

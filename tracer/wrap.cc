@@ -33,6 +33,11 @@ void WrapRegistry::clear() {
   names_.clear();
 }
 
+bool WrapRegistry::empty() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return names_.empty();
+}
+
 bool WrapRegistry::has(std::string_view qualified_name) const {
   std::lock_guard<std::mutex> lock(mutex_);
   if (names_.find(qualified_name) != names_.end()) return true;

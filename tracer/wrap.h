@@ -1,8 +1,8 @@
 // wrap: names what the tracer must keep whole: a builtin or function, a module class (with every
 // method its author defined), or one method. The registry is explicit; TraceOptions may own one,
 // and there is one for the process. Names are Python's, without TorchScript's prefixes:
-// "my_net.Block", "my_net.Block.refine", "my_net.fast_nms", "aten::nms". A bare last part ("Block")
-// also matches.
+// "my_net.Block", "my_net.Block.refine", "my_net.fast_nms", "aten::nms". A bare last part ("Block",
+// "len") also matches. A wrapped builtin becomes a call even where its result is known.
 #pragma once
 
 #include <mutex>
@@ -25,6 +25,7 @@ class WrapRegistry {
   void unwrap(std::string_view name);
   void clear();
 
+  bool empty() const;
   bool has(std::string_view qualified_name) const;
   // True for a wrapped class and for a wrapped method of the class.
   bool has_method(std::string_view class_name, std::string_view method) const;

@@ -156,6 +156,23 @@ def forward(self, x):
   expect_equal_results(module, *gm, {at::randn({2, 3})});
 }
 
+TEST(Wrap, ABuiltinIsCalledEvenWhereItsResultIsKnown) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    names = ["a", "b"]
+    return x * len(names)
+)");
+  EXPECT_THAT(traced_text(module), HasSubstr("mul_scalar(%x, 2)"));
+  WrapRegistry registry;
+  registry.wrap("len");
+  TraceOptions options;
+  options.wraps = &registry;
+  auto gm = trace(module, options);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_THAT(traced_text(module, options), HasSubstr("%len = aten::len"));
+  expect_equal_results(module, *gm, {at::randn({2, 3})});
+}
+
 TEST(Errors, AllPlacesAtOnceWithAdvice) {
   auto module = script_module(R"(
 def forward(self, x):
