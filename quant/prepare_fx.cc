@@ -11,6 +11,7 @@
 #include "fxq/base/status.h"
 #include "fxq/graph/verifier.h"
 #include "fxq/graph/view.h"
+#include "fxq/quant/float_calls.h"
 #include "fxq/quant/fuse_fx.h"
 #include "fxq/quant/op_support.h"
 #include "fxq/quant/quant_op_module.h"
@@ -133,6 +134,7 @@ absl::StatusOr<ObservedGraphModule> prepare_calibration_fx(const GraphModule& mo
   GraphModule gm = fused.copy(GraphModule::Copy::kCloneBuffers);
   FXQ_ASSIGN_OR_RETURN(
       QuantPlan plan, plan_quantization(gm, qconfig_dict, {options.march, options.optimize_graph}));
+  gm.settings.erase(kFloatCallsSetting);  // the qconfigs are found
   FXQ_RETURN_IF_ERROR(check_stubs(gm, plan, options));
   FXQ_RETURN_IF_ERROR(quantize_weights(gm, plan));
   for (const ScaleGroup& group : plan.groups) {

@@ -11,6 +11,7 @@
 #include "fxq/graph/view.h"
 #include "fxq/quant/observer.h"
 #include "fxq/quant/op_support.h"
+#include "fxq/quant/qconfig_resolver.h"
 
 namespace fxq {
 namespace {
@@ -57,6 +58,7 @@ class Planner {
       if (plan_.runs_in_integers(node)) connect(node);
     }
     FXQ_RETURN_IF_ERROR(make_groups());
+    plan_.report.notes = resolver_.notes();
     return std::move(plan_);
   }
 

@@ -10,6 +10,7 @@
 #include "fxq/quant/fake_quantize.h"
 #include "fxq/quant/fuse_fx.h"
 #include "fxq/quant/prepare_fx.h"
+#include "fxq/quant/qconfig_resolver.h"
 #include "nets.h"
 
 namespace fxq {
