@@ -6,6 +6,7 @@
 #include <ATen/ops/fake_quantize_per_tensor_affine.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
@@ -28,6 +29,10 @@ absl::StatusOr<std::shared_ptr<FakeQuantize>> FakeQuantize::create(FakeQuantizeO
   options.observer = std::string(observer->class_name());
   options.observer_kwargs = observer->options();
   return std::shared_ptr<FakeQuantize>(new FakeQuantize(std::move(options), std::move(observer)));
+}
+
+absl::StatusOr<FakeQuantizeFactory> FakeQuantize::with_args(const QKwargs& kwargs) {
+  return FakeQuantizeFactory().with_args(kwargs);
 }
 
 FakeQuantize::FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer)
@@ -75,7 +80,8 @@ at::Tensor FakeQuantize::quantize_dequantize(const at::Tensor& x) const {
 
 // A new tensor each time: copies of this module share the old one.
 void FakeQuantize::enable_observer(bool on) {
-  observer_enabled_.set_data(flag(on && !fixed_, observer_enabled_.device().str()));
+  if (on) fixed_ = false;
+  observer_enabled_.set_data(flag(on, observer_enabled_.device().str()));
 }
 
 void FakeQuantize::enable_fake_quant(bool on) {
@@ -98,9 +104,19 @@ absl::Status FakeQuantize::set_qparams(const at::Tensor& scale, const at::Tensor
   }
   scale_.set_data(scale.detach().to(at::kFloat).reshape(scale_.sizes()).clone());
   zero_point_.set_data(at::zeros_like(zero_point_));
-  fixed_ = true;
   enable_observer(false);
+  fixed_ = true;
   return absl::OkStatus();
+}
+
+absl::Status FakeQuantize::set_qparams(const std::vector<double>& scale,
+                                       const std::vector<int64_t>& zero_point) {
+  if (!zero_point.empty() && zero_point.size() != scale.size()) {
+    return absl::InvalidArgumentError(
+        fmt::format("set_qparams: {} scales and {} zero points", scale.size(), zero_point.size()));
+  }
+  return set_qparams(at::tensor(scale, at::kDouble),
+                     zero_point.empty() ? at::Tensor() : at::tensor(zero_point, at::kLong));
 }
 
 absl::Status FakeQuantize::set_qparams(double scale, int zero_point) {

@@ -48,7 +48,8 @@ Observer::Ranges Observer::ranges_of(const at::Tensor& rows) {
 }
 
 Observer::Observer(ObserverOptions options) : options_(std::move(options)) {
-  const auto floats = at::TensorOptions(at::kFloat).device(options_.factory_kwargs.device);
+  const auto dtype = options_.factory_kwargs.dtype == DType::kF64 ? at::kDouble : at::kFloat;
+  const auto floats = at::TensorOptions(dtype).device(options_.factory_kwargs.device);
   const float infinity = std::numeric_limits<float>::infinity();
   min_val_ = register_buffer("min_val", at::full({options_.channel_len}, infinity, floats));
   max_val_ = register_buffer("max_val", at::full({options_.channel_len}, -infinity, floats));
@@ -76,8 +77,8 @@ at::Tensor Observer::forward(const at::Tensor& x) {
       "and the float model");
   const Ranges range = batch_ranges(rows, seen);
   const Ranges next = batch == 0 ? range : merge({min_val_, max_val_}, range, batch);
-  min_val_.set_data(next.min.to(min_val_.device()));
-  max_val_.set_data(next.max.to(max_val_.device()));
+  min_val_.set_data(next.min.to(min_val_.options()));
+  max_val_.set_data(next.max.to(max_val_.options()));
   batches_.set_data(batches_ + 1);
   return x;
 }
@@ -86,9 +87,10 @@ Observer::Ranges Observer::batch_ranges(const at::Tensor&, Ranges seen) const { 
 
 std::pair<at::Tensor, at::Tensor> Observer::calculate_qparams() const {
   const at::Tensor zero_point = at::zeros(min_val_.sizes(), min_val_.options().dtype(at::kInt));
-  if (!has_data()) return {at::full(min_val_.sizes(), 1.0, min_val_.options()), zero_point};
+  const auto floats = min_val_.options().dtype(at::kFloat);
+  if (!has_data()) return {at::full(min_val_.sizes(), 1.0, floats), zero_point};
   const float half_width = options_.range().half_width();
-  const at::Tensor scale = at::maximum(min_val_.abs(), max_val_.abs()).div(half_width);
+  const at::Tensor scale = at::maximum(min_val_.abs(), max_val_.abs()).to(floats).div(half_width);
   return {scale.clamp_min(std::numeric_limits<float>::epsilon()), zero_point};
 }
 
@@ -118,7 +120,7 @@ Observer::Ranges MinMaxObserver::merge(const Ranges& record, const Ranges& batch
 
 Observer::Ranges MovingAverageMinMaxObserver::merge(const Ranges& record, const Ranges& batch,
                                                     int64_t) const {
-  const double c = options().averaging_constant;
+  const double c = options().averaging_constant.value_or(0.01);
   return {record.min + c * (batch.min - record.min), record.max + c * (batch.max - record.max)};
 }
 
@@ -156,9 +158,12 @@ Observer::Ranges MseObserver::merge(const Ranges& record, const Ranges& batch,
 
 namespace {
 
+enum class Scales : uint8_t { kOne, kPerChannel, kEither };
+
 struct ObserverRow {
   const char* name;
   const char* short_name;  // the user guide's
+  Scales scales;
   std::shared_ptr<Observer> (*make)(const ObserverOptions&);
 };
 
@@ -168,21 +173,45 @@ std::shared_ptr<Observer> make(const ObserverOptions& options) {
 }
 
 constexpr ObserverRow kObservers[] = {
-    {"MinMaxObserver", "min_max", make<MinMaxObserver>},
-    {"MovingAverageMinMaxObserver", "moving_average_min_max", make<MovingAverageMinMaxObserver>},
+    {"MinMaxObserver", "min_max", Scales::kEither, make<MinMaxObserver>},
+    {"MovingAverageMinMaxObserver", "moving_average_min_max", Scales::kOne,
+     make<MovingAverageMinMaxObserver>},
     {"MovingAveragePerChannelMinMaxObserver", "moving_average_per_channel_min_max",
-     make<MovingAveragePerChannelMinMaxObserver>},
-    {"MseObserver", "mse", make<MseObserver>},
+     Scales::kPerChannel, make<MovingAveragePerChannelMinMaxObserver>},
+    {"MseObserver", "mse", Scales::kEither, make<MseObserver>},
 };
+
+// The options with what the class alone knows.
+absl::StatusOr<ObserverOptions> resolve(const ObserverRow& row, ObserverOptions options) {
+  const bool asks_per_channel = options.ch_axis || options.qscheme == QScheme::kPerChannelSymmetric;
+  if (row.scales == Scales::kOne && asks_per_channel) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} keeps one scale: it takes no ch_axis and no per-channel qscheme; "
+                    "MovingAveragePerChannelMinMaxObserver has one for each channel",
+                    row.name));
+  }
+  if (row.scales == Scales::kPerChannel && options.qscheme == QScheme::kPerTensorSymmetric) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} keeps a scale for each channel; MovingAverageMinMaxObserver has one for "
+                    "the tensor",
+                    row.name));
+  }
+  const bool per_channel = row.scales == Scales::kPerChannel || asks_per_channel;
+  if (per_channel && !options.ch_axis) options.ch_axis = 0;
+  FXQ_RETURN_IF_ERROR(options.validate());
+  return options;
+}
 
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Observer>> make_observer(std::string_view name,
                                                         const ObserverOptions& options) {
-  FXQ_RETURN_IF_ERROR(options.validate());
   std::vector<std::string> known;
   for (const ObserverRow& row : kObservers) {
-    if (name == row.name || name == row.short_name) return row.make(options);
+    if (name == row.name || name == row.short_name) {
+      FXQ_ASSIGN_OR_RETURN(const ObserverOptions resolved, resolve(row, options));
+      return row.make(resolved);
+    }
     known.emplace_back(row.name);
     known.emplace_back(row.short_name);
   }

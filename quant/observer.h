@@ -19,7 +19,8 @@ namespace fxq {
 
 class Observer : public torch::nn::Module {
  public:
-  explicit Observer(ObserverOptions options);
+  // Of options that are valid: make_observer checks them, and what only some classes take.
+  explicit Observer(ObserverOptions options = {});
 
   // Records x and returns it. Throws c10::Error, naming the batch, if x holds NaN or infinity.
   at::Tensor forward(const at::Tensor& x);
@@ -62,7 +63,7 @@ class MinMaxObserver : public Observer {
   Ranges merge(const Ranges& record, const Ranges& batch, int64_t batches) const override;
 };
 
-// m += averaging_constant * (batch - m)
+// m += averaging_constant * (batch - m), 0.01 unless given
 class MovingAverageMinMaxObserver : public Observer {
  public:
   using Observer::Observer;
@@ -75,7 +76,7 @@ class MovingAverageMinMaxObserver : public Observer {
 // The same per channel; ch_axis is 0 unless given.
 class MovingAveragePerChannelMinMaxObserver : public MovingAverageMinMaxObserver {
  public:
-  explicit MovingAveragePerChannelMinMaxObserver(ObserverOptions options);
+  explicit MovingAveragePerChannelMinMaxObserver(ObserverOptions options = {});
   std::string_view class_name() const override { return "MovingAveragePerChannelMinMaxObserver"; }
 };
 

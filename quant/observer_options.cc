@@ -8,11 +8,26 @@
 
 namespace fxq {
 
+std::string_view qscheme_name(QScheme qscheme) {
+  return qscheme == QScheme::kPerTensorSymmetric ? "per_tensor_symmetric" : "per_channel_symmetric";
+}
+
+std::optional<QScheme> qscheme_from_name(std::string_view name) {
+  constexpr std::string_view kModule = "torch.";
+  if (name.substr(0, kModule.size()) == kModule) name.remove_prefix(kModule.size());
+  for (QScheme qscheme : {QScheme::kPerTensorSymmetric, QScheme::kPerChannelSymmetric}) {
+    if (name == qscheme_name(qscheme)) return qscheme;
+  }
+  return std::nullopt;
+}
+
 QRange ObserverOptions::range() const {
   QRange range = range_of(dtype);
   if (reduce_range) range = {range.min / 2, range.max / 2};
   return {quant_min.value_or(range.min), quant_max.value_or(range.max)};
 }
+
+bool ObserverOptions::has_full_range() const { return range() == range_of(dtype); }
 
 absl::Status ObserverOptions::validate() const {
   std::vector<std::string> problems;
@@ -27,12 +42,17 @@ absl::Status ObserverOptions::validate() const {
                       asked.max, qdtype_name(dtype), limit.min, limit.max));
     }
   }
-  if (!(averaging_constant >= 0 && averaging_constant <= 1)) {
-    problems.push_back(fmt::format("averaging_constant {} is outside of 0..1", averaging_constant));
+  const double c = averaging_constant.value_or(0);
+  if (!(c >= 0 && c <= 1)) {
+    problems.push_back(fmt::format("averaging_constant {} is outside of 0..1", c));
   }
   if (qscheme && (*qscheme == QScheme::kPerChannelSymmetric) != ch_axis.has_value()) {
     problems.push_back(
         "qscheme contradicts ch_axis: per channel needs an axis, per tensor has none");
+  }
+  if (factory_kwargs.dtype != DType::kF32 && factory_kwargs.dtype != DType::kF64) {
+    problems.push_back(fmt::format("factory_kwargs: buffers are f32 or f64, not {}",
+                                   dtype_name(factory_kwargs.dtype)));
   }
   if (channel_len < 1) problems.push_back(fmt::format("channel_len is {}", channel_len));
   if (is_sync_quantize) {
