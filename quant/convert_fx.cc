@@ -272,6 +272,23 @@ absl::Status check_calibrated(const ObservedGraphModule& model, const ConvertOpt
   return absl::OkStatus();
 }
 
+// Integer kernels saturate at the ends of their dtype. Weights may have any range.
+absl::Status check_ranges(const GraphModule& gm) {
+  std::vector<std::string> narrow;
+  for (const std::string& path : gm.module_paths()) {
+    const auto* fake_quant = dynamic_cast<const FakeQuantize*>(gm.module(path).get());
+    if (!fake_quant || fake_quant->options().observer_kwargs.has_full_range()) continue;
+    const QRange range = fake_quant->range();
+    narrow.push_back(fmt::format("{} [{}, {}] of {}", path, range.min, range.max,
+                                 qdtype_name(fake_quant->dtype())));
+  }
+  if (narrow.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "convert_fx: these activations have a narrower range than their dtype, and integer kernels "
+      "saturate at the dtype's ends: {}; prepare without quant_min, quant_max and reduce_range",
+      fmt::join(narrow, ", ")));
+}
+
 absl::Status check_march(const ObservedGraphModule& model, const ConvertOptions& options) {
   FXQ_ASSIGN_OR_RETURN(const March prepared, march_of(model.graph_module()));
   if (!options.march || *options.march == prepared) return absl::OkStatus();
@@ -286,6 +303,7 @@ absl::StatusOr<QuantizedGraph> convert_fx(const ObservedGraphModule& model,
                                           const ConvertOptions& options) {
   FXQ_RETURN_IF_ERROR(require_stage(model.graph_module(), kStageObserved, "convert_fx"));
   FXQ_RETURN_IF_ERROR(check_march(model, options));
+  FXQ_RETURN_IF_ERROR(check_ranges(model.graph_module()));
   QuantReport report = model.report;
   FXQ_RETURN_IF_ERROR(check_calibrated(model, options, report));
   GraphModule gm = model.graph_module().copy();

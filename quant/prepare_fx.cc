@@ -40,8 +40,13 @@ absl::Status check_request(const GraphModule& model, const PrepareOptions& optio
 
 // Weights are known now: their scales need no data.
 absl::Status quantize_weights(GraphModule& gm, const QuantPlan& plan) {
-  static const FakeQuantizeFactory standard(
-      {"MovingAveragePerChannelMinMaxObserver", {}, false, true, {1.0}});
+  static const FakeQuantizeFactory standard = [] {
+    FakeQuantizeOptions options;
+    options.observer = "MovingAveragePerChannelMinMaxObserver";
+    options.calibration = true;
+    options.observer_kwargs.averaging_constant = 1.0;
+    return FakeQuantizeFactory(options);
+  }();
   const at::NoGradGuard no_grad;
   for (const Node* node : gm.graph().nodes()) {
     const OpModule* op = gm.op_module(*node);
@@ -91,9 +96,41 @@ absl::Status insert_fake_quant(GraphModule& gm, const QuantPlan& plan, Node* val
   return absl::OkStatus();
 }
 
-absl::Status insert_group(GraphModule& gm, const QuantPlan& plan, const ScaleGroup& group) {
-  FXQ_ASSIGN_OR_RETURN(const auto factory, group.qconfig->activation->with_args(
-                                               {{"dtype", std::string(qdtype_name(group.dtype))}}));
+// Why a fake quant must not write into `value`; "" if it may.
+std::string keeps_value(const QuantPlan& plan, const Node& value) {
+  if (!value.is_call()) return fmt::format("%{} is the caller's", value.name());
+  if (plan.is_integer_value(&value)) return "";  // everybody reads the fake quant
+  for (const Node* user : value.users()) {
+    if (!plan.runs_in_integers(user)) {
+      return fmt::format("%{} reads the float value too", user->name());
+    }
+  }
+  return fmt::format("%{} is made by a float op, whose result may be part of another",
+                     value.name());
+}
+
+// The qconfig's activation for this group: quint8 has a range of its own; in_place is only for
+// values that nobody else holds.
+absl::StatusOr<FakeQuantizeFactory> factory_for(QuantPlan& plan, const ScaleGroup& group) {
+  const FakeQuantizeOptions& options = group.qconfig->activation->options();
+  QKwargs kwargs;
+  if (group.dtype != options.observer_kwargs.dtype) {
+    kwargs = {
+        {"dtype", std::string(qdtype_name(group.dtype))}, {"quant_min", {}}, {"quant_max", {}}};
+  }
+  for (const Node* value : group.observed) {
+    const std::string reason = options.in_place ? keeps_value(plan, *value) : "";
+    if (reason.empty()) continue;
+    kwargs.emplace_back("in_place", false);
+    plan.report.notes.push_back(
+        fmt::format("in_place is ignored at %{}: {}", value->name(), reason));
+    break;
+  }
+  return group.qconfig->activation->with_args(kwargs);
+}
+
+absl::Status insert_group(GraphModule& gm, QuantPlan& plan, const ScaleGroup& group) {
+  FXQ_ASSIGN_OR_RETURN(const auto factory, factory_for(plan, group));
   FXQ_ASSIGN_OR_RETURN(const auto module, factory());
   const std::string path = gm.unique_path(group.observed[0]->name() + "_fq");
   gm.set_module(path, module);

@@ -102,10 +102,14 @@ absl::StatusOr<std::shared_ptr<QuantOpModule>> make_quant_op_module(
   const OpDef& def = op_def(op.op());
   const at::Tensor tensor = op.tensor(def.weight);
   FXQ_CHECK(tensor.defined(), "a weighted module has a weight");
-  FXQ_ASSIGN_OR_RETURN(
-      auto factory, weight.with_args({{"ch_axis", Argument(def.channel_axis)},
-                                      {"channel_len", Argument(tensor.size(def.channel_axis))}}));
-  FXQ_ASSIGN_OR_RETURN(auto fake_quant, factory());
+  FXQ_ASSIGN_OR_RETURN(auto fake_quant, weight());
+  if (fake_quant->options().observer_kwargs.ch_axis) {
+    FXQ_ASSIGN_OR_RETURN(
+        const auto factory,
+        weight.with_args({{"ch_axis", Argument(def.channel_axis)},
+                          {"channel_len", Argument(tensor.size(def.channel_axis))}}));
+    FXQ_ASSIGN_OR_RETURN(fake_quant, factory());
+  }
   return std::make_shared<QuantOpModule>(op, std::move(fake_quant));
 }
 

@@ -33,7 +33,8 @@ class QuantOpModule : public OpModule {
   std::shared_ptr<FakeQuantize> weight_fq_;
 };
 
-// The weight arguments of the module's op: axis of output channels, and how many there are.
+// With a scale per output channel if the factory's observer keeps one per channel: the axis and the
+// number of channels are the op's. Else one scale for the whole weight.
 absl::StatusOr<std::shared_ptr<QuantOpModule>> make_quant_op_module(
     const OpModule& op, const FakeQuantizeFactory& weight);
 
