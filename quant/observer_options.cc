@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <vector>
+#include <limits>
 
 namespace fxq {
 
@@ -29,6 +29,25 @@ QRange ObserverOptions::range() const {
 
 bool ObserverOptions::has_full_range() const { return range() == range_of(dtype); }
 
+void ObserverOptions::check_numbers(std::vector<std::string>& problems) const {
+  const double c = averaging_constant.value_or(0);
+  if (!(c >= 0 && c <= 1)) {
+    problems.push_back(fmt::format("averaging_constant {} is outside of 0..1", c));
+  }
+  if (!(percentile > 0 && percentile <= 100)) {
+    problems.push_back(fmt::format("percentile {} is outside of 0..100", percentile));
+  }
+  constexpr int kFewest = 256, kMost = 1 << 16;
+  if (bins < kFewest || bins > kMost) {
+    problems.push_back(fmt::format("bins {} is outside of {}..{}", bins, kFewest, kMost));
+  }
+  if (!(scale > 0 && scale <= std::numeric_limits<float>::max())) {
+    problems.push_back(fmt::format("scale {} is no positive, finite number", scale));
+  }
+  if (!(xmin < xmax)) problems.push_back(fmt::format("xmin {} is not below xmax {}", xmin, xmax));
+  if (!(std_scale > 0)) problems.push_back(fmt::format("std_scale {} is not positive", std_scale));
+}
+
 absl::Status ObserverOptions::validate() const {
   std::vector<std::string> problems;
   if (!is_quantized_dtype(dtype)) {
@@ -42,10 +61,7 @@ absl::Status ObserverOptions::validate() const {
                       asked.max, qdtype_name(dtype), limit.min, limit.max));
     }
   }
-  const double c = averaging_constant.value_or(0);
-  if (!(c >= 0 && c <= 1)) {
-    problems.push_back(fmt::format("averaging_constant {} is outside of 0..1", c));
-  }
+  check_numbers(problems);
   if (qscheme && (*qscheme == QScheme::kPerChannelSymmetric) != ch_axis.has_value()) {
     problems.push_back(
         "qscheme contradicts ch_axis: per channel needs an axis, per tensor has none");

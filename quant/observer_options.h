@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "fxq/quant/qdtype.h"
@@ -33,10 +34,19 @@ struct ObserverOptions {
   bool is_sync_quantize = false;            // all-reduce min and max over the process group
   int channel_len = 1;                      // size of per-channel buffers at construction
   FactoryKwargs factory_kwargs;
+  // What single classes read.
+  double percentile = 99.99;       // percentile: of |x|
+  int bins = 2048;                 // percentile, kl, mix: of their histograms of |x|
+  double scale = 1.0;              // fixed_scale
+  double xmin = -1.0, xmax = 1.0;  // clip
+  double std_scale = 3.0;          // clip_std: standard deviations on either side of the mean
 
   QRange range() const;
   bool has_full_range() const;  // range() is all that the dtype has
   absl::Status validate() const;
+
+ private:
+  void check_numbers(std::vector<std::string>& problems) const;
 };
 
 }  // namespace fxq
