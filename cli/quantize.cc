@@ -19,6 +19,7 @@
 #include "fxq/quant/convert_fx.h"
 #include "fxq/quant/fuse_fx.h"
 #include "fxq/quant/prepare_fx.h"
+#include "fxq/quant/qconfig_json.h"
 #include "fxq/runtime/lower/lower.h"
 #include "fxq/tracer/trace.h"
 
@@ -34,6 +35,8 @@ struct QuantizeArguments {
   std::string march;
   std::string observer;
   std::vector<std::string> leaves;
+  std::vector<std::string> int16;
+  std::vector<std::string> floats;
   int64_t batch = 0;
   int64_t limit = 0;
   bool allow_uncalibrated = false;
@@ -48,6 +51,19 @@ struct Settings {
   int64_t batch = 8;
   std::optional<int64_t> limit;
 };
+
+// --int16 and --float are stronger than the config's names.
+absl::Status add_flags(const QuantizeArguments& arguments, const std::string& observer,
+                       QConfigDict& dict) {
+  QKwargs kwargs;
+  if (!observer.empty()) kwargs.emplace_back("observer", observer);
+  FXQ_ASSIGN_OR_RETURN(const QConfig wide, get_default_calib_qconfig("qint16", kwargs));
+  for (const std::string& name : arguments.int16) dict.module_qconfig.emplace_back(name, wide);
+  for (const std::string& name : arguments.floats) {
+    dict.module_qconfig.emplace_back(name, std::nullopt);
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Settings> read_settings(const QuantizeArguments& arguments) {
   Settings settings;
@@ -64,6 +80,7 @@ absl::StatusOr<Settings> read_settings(const QuantizeArguments& arguments) {
   const std::string observer =
       arguments.observer.empty() ? settings.config.observer.value_or("") : arguments.observer;
   FXQ_ASSIGN_OR_RETURN(settings.qconfigs, make_qconfig_dict(settings.config.qconfig, observer));
+  FXQ_RETURN_IF_ERROR(add_flags(arguments, observer, settings.qconfigs));
   return settings;
 }
 
@@ -230,10 +247,12 @@ absl::Status quantize(const QuantizeArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(const std::optional<Batch> first, data.next());
   const std::vector<c10::IValue> example = to_values(first->inputs);
   FXQ_ASSIGN_OR_RETURN(const GraphModule fused, fused_model(arguments, example));
+  QConfigDict qconfigs = settings.qconfigs;
+  FXQ_RETURN_IF_ERROR(expand_globs(fused, qconfigs));
   PrepareOptions prepare;
   prepare.march = settings.march;
   FXQ_ASSIGN_OR_RETURN(const ObservedGraphModule observed,
-                       prepare_calibration_fx(fused, settings.qconfigs, prepare));
+                       prepare_calibration_fx(fused, qconfigs, prepare));
   FXQ_RETURN_IF_ERROR(calibrate(observed, data, arguments.quiet));
   ConvertOptions convert;
   convert.allow_uncalibrated = arguments.allow_uncalibrated;
@@ -262,7 +281,10 @@ Command add_quantize(CLI::App& root) {
       "  fxq quantize m.pt --calib x.npy -o m.fxq\n"
       "  fxq quantize m.pt --calib image=pictures/ --calib mask=mask.npy --config c.json -o m.fxq\n"
       "  fxq quantize m.pt --random-calib 4x3x224x224 -o m.fxq      (speed tests only)\n"
-      "Qconfigs in --config; the longest path wins, null keeps a module in float:\n"
+      "  fxq quantize m.pt --calib x.npy --int16 'head.*' --float 'post.*' -o m.fxq\n"
+      "Qconfigs in --config; the longest path wins, null keeps a module in float; `fxq inspect "
+      "m.pt\n"
+      "--config c.json` shows who gets what:\n"
       "  {\"qconfig\": {\"\": {\"dtype\": \"qint8\"}, \"module_name\": [[\"fc\", null]],\n"
       "               \"module_type\": [[\"Linear\", {\"dtype\": \"qint16\", \"observer\": "
       "\"mse\"}]]}}");
@@ -275,7 +297,11 @@ Command add_quantize(CLI::App& root) {
   app->add_option("-o,--output", arguments->output, "File to write (.fxq)")->required();
   app->add_option("--config", arguments->config, "JSON file: march, observer, qconfig, preprocess");
   app->add_option("--march", arguments->march, "Target: cpu (default), bayes, bernoulli2, meta");
-  app->add_option("--observer", arguments->observer, "Of activations: mse (default), min_max, ...");
+  app->add_option("--observer", arguments->observer,
+                  "Of activations: mse (default), min_max, percentile, kl, mix, clip_std, ...");
+  app->add_option("--int16", arguments->int16,
+                  "Modules whose results are 16-bit: a path, or a glob ('head.*')");
+  app->add_option("--float", arguments->floats, "Modules that stay in float: a path, or a glob");
   app->add_option("--leaf", arguments->leaves, "Class or module path to keep whole, in float");
   app->add_option("--batch", arguments->batch, "Samples per step (default 8)")
       ->check(positive_number());

@@ -62,6 +62,19 @@ std::vector<const FloatCall*> FloatCalls::members(const Node& node) const {
   return result;
 }
 
+std::set<std::string> FloatCalls::paths() const {
+  std::set<std::string> result;
+  for (const auto& [value, call] : calls_) {
+    for (const Owner* owner : {&call.module, &call.caller}) {
+      for (std::string path = owner->path; !path.empty() && result.insert(path).second;) {
+        const size_t dot = path.rfind('.');
+        path.resize(dot == std::string::npos ? 0 : dot);
+      }
+    }
+  }
+  return result;
+}
+
 void FloatCalls::store(GraphModule& fused) const {
   std::vector<std::string> lines;
   for (const auto& [name, recorded] : calls_) {

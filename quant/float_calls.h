@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ class FloatCalls {
   // The float calls that a node stands for, in program order: of a fused node, all its members.
   std::vector<const FloatCall*> members(const Node& node) const;
   const std::map<std::string, FloatCall>& all() const { return calls_; }  // by the value's name
+  std::set<std::string> paths() const;  // of all modules and those around them
 
   // Writes into `fused` the calls that it does not have any more as they were.
   void store(GraphModule& fused) const;

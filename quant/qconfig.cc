@@ -47,7 +47,17 @@ absl::StatusOr<FakeQuantizeFactory> weight_factory(std::string_view dtype, QKwar
   return make_factory(dtype, std::move(standard), overrides);
 }
 
+bool same(const std::optional<FakeQuantizeFactory>& a,
+          const std::optional<FakeQuantizeFactory>& b) {
+  if (!a || !b) return a.has_value() == b.has_value();
+  return a->options().to_kwargs() == b->options().to_kwargs();
+}
+
 }  // namespace
+
+bool operator==(const QConfig& a, const QConfig& b) {
+  return same(a.activation, b.activation) && same(a.weight, b.weight) && a.backend == b.backend;
+}
 
 absl::StatusOr<QConfig> get_default_calib_qconfig(std::string_view dtype,
                                                   const QKwargs& calib_qkwargs,

@@ -23,6 +23,7 @@ struct QConfig {
   // default (March::CPU: as "cpu"; the BPU marches: never). "bpu": never.
   std::string backend;
 };
+bool operator==(const QConfig& a, const QConfig& b);
 
 // mse over all batches with equal weight; weights min-max per channel.
 absl::StatusOr<QConfig> get_default_calib_qconfig(std::string_view dtype = "qint8",

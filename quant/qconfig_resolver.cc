@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "fxq/base/nearest.h"
 #include "fxq/graph/problems.h"
@@ -59,6 +60,8 @@ int depth(std::string_view path) {
 QConfigRule make_rule(Kind kind, const Entry& entry, const FloatCall& call, int distance) {
   return {kind, entry.first, call.module.path, distance, entry.second ? &*entry.second : nullptr};
 }
+
+bool same(const QConfig* a, const QConfig* b) { return a == b || (a && b && *a == *b); }
 
 // "torch.nn.modules.conv.Conv2d" -> "Conv2d"
 std::vector<std::string> short_names(const std::set<std::string>& classes) {
@@ -182,7 +185,7 @@ std::vector<std::string> QConfigResolver::notes() const {
     const std::vector<QConfigRule> members = member_rules(*node);
     const QConfigRule chosen = rule_among(members);
     for (const QConfigRule& inner : members) {
-      const bool loses = inner.kind > Kind::kGlobal && inner.qconfig != chosen.qconfig;
+      const bool loses = inner.kind > Kind::kGlobal && !same(inner.qconfig, chosen.qconfig);
       if (!loses || chosen.is_closer_than(inner)) continue;
       const auto [place, is_new] = unused.emplace(inner.to_string(), Place{node, chosen.member});
       if (!is_new) ++place->second.others;
@@ -199,32 +202,24 @@ std::vector<std::string> QConfigResolver::notes() const {
   return lines;
 }
 
-QConfigResolver::Names QConfigResolver::names() const {
-  Names names;
-  for (const auto& [value, call] : calls_.all()) {
-    for (const Owner& owner : {call.module, call.caller}) {
-      for (std::string_view at = owner.path; !at.empty(); at = parent(at)) names.paths.emplace(at);
-      names.classes.insert(owner.class_name);
-    }
-  }
-  return names;
-}
-
 absl::Status QConfigResolver::check_names() const {
   if (dict_.module_qconfig.empty() && dict_.module_name.empty() && dict_.module_type.empty()) {
     return absl::OkStatus();
   }
-  const Names known = names();
+  const std::set<std::string> paths = calls_.paths();
+  std::set<std::string> classes;
+  for (const auto& [value, call] : calls_.all()) {
+    classes.insert(call.module.class_name);
+    classes.insert(call.caller.class_name);
+  }
   Problems problems;
   for (const QConfigDict::Entries* entries : {&dict_.module_qconfig, &dict_.module_name}) {
     for (const auto& [name, qconfig] : *entries) {
-      if (!name.empty() && known.paths.count(name) == 0) {
-        problems.add(no_module(name, known.paths));
-      }
+      if (!name.empty() && paths.count(name) == 0) problems.add(no_module(name, paths));
     }
   }
   for (const auto& [name, qconfig] : dict_.module_type) {
-    if (!has_class(known.classes, name)) problems.add(no_class(name, known.classes));
+    if (!has_class(classes, name)) problems.add(no_class(name, classes));
   }
   return problems.status(absl::StatusCode::kInvalidArgument, "");
 }

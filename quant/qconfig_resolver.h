@@ -3,7 +3,6 @@
 // matches null is not quantized. Borrows the graph and the dict.
 #pragma once
 
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,16 +41,11 @@ class QConfigResolver {
   std::vector<std::string> notes() const;
 
  private:
-  struct Names {
-    std::set<std::string> paths, classes;
-  };
-
   QConfigRule rule_of(const FloatCall& call) const;
   QConfigRule rule_of_type(const FloatCall& call) const;
   QConfigRule rule_among(const std::vector<QConfigRule>& members) const;
   std::vector<QConfigRule> member_rules(const Node& node) const;
   std::string_view class_at(std::string_view path) const;  // "" if unknown
-  Names names() const;
 
   const GraphModule& gm_;
   const QConfigDict& dict_;

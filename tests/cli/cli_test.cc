@@ -95,6 +95,26 @@ TEST_F(CliTest, SameCommandGivesSameBytes) {
   EXPECT_EQ(*read_file(in("a.fxq")), *read_file(in("b.fxq")));
 }
 
+TEST_F(CliTest, QConfigsByFlagAndByFile) {
+  const std::string quantize = "quantize " + digits("digits.script.pt") + " --calib " +
+                               digits("calib_images.npy") + " -o " + in("d.fxq");
+  const Outcome flags = fxq(quantize + " --int16 'layer1.*' --float fc");
+  ASSERT_EQ(flags.code, 0) << flags.text;
+  EXPECT_THAT(flags.text, HasSubstr("5 int8, 2 int16, 1 float"));
+  EXPECT_THAT(flags.text, HasSubstr("float: %fc (linear) E002"));
+  refused("quantize " + digits("digits.script.pt") + " --calib " + digits("calib_images.npy") +
+              " --float 'laier*' -o " + in("no.fxq"),
+          "no module fits 'laier*'", in("no.fxq"));
+  std::ofstream(in("c.json")) << R"({"qconfig": {"module_name": [["layer1*", {"dtype": "qint16"}]],
+                                     "": {"activation_qkwargs": {"observer": "percentile"}}}})";
+  const Outcome table =
+      fxq("inspect " + digits("digits.script.pt") + " --shape 2x1x8x8 --config " + in("c.json"));
+  EXPECT_EQ(table.code, 0) << table.text;
+  EXPECT_THAT(table.text, HasSubstr("module_name \"layer1.relu\"  qint16"));
+  EXPECT_THAT(table.text, HasSubstr("qint8 percentile"));
+  EXPECT_EQ(fxq(quantize + " --config " + in("c.json")).code, 0);
+}
+
 TEST_F(CliTest, EagerEqualsTracedGraph) {
   const std::string run =
       "run " + digits("digits.trace.pt") + " --input " + digits("test_images.npy") + " --output ";
