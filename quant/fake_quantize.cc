@@ -62,14 +62,14 @@ at::Tensor FakeQuantize::forward(const at::Tensor& x) {
     zero_point_.set_data(zero_point);
   }
   if (!fake_quant_enabled()) return x;
-  at::Tensor y = quantize_dequantize(x);
+  at::Tensor y = quantized(x);
   if (options_.saturate == false) y = x + (y - x).detach();
   const bool needs_gradient = at::GradMode::is_enabled() && x.requires_grad();
   if (options_.in_place && !needs_gradient) return at::Tensor(x).copy_(y);
   return y;
 }
 
-at::Tensor FakeQuantize::quantize_dequantize(const at::Tensor& x) const {
+at::Tensor FakeQuantize::quantized(const at::Tensor& x) const {
   const QRange range = options_.observer_kwargs.range();
   if (const auto axis = options_.observer_kwargs.ch_axis) {
     return at::fake_quantize_per_channel_affine(x, scale_, zero_point_, *axis, range.min,

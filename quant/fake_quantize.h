@@ -22,6 +22,8 @@ class FakeQuantize : public LeafModule {
   static absl::StatusOr<FakeQuantizeFactory> with_args(const QKwargs& kwargs);
 
   at::Tensor forward(const at::Tensor& x);
+  // What the integers of the present scale make of x, whatever the flags say.
+  at::Tensor quantized(const at::Tensor& x) const;
 
   // Turning it on takes back set_qparams: the next batch decides.
   void enable_observer(bool on);
@@ -57,7 +59,6 @@ class FakeQuantize : public LeafModule {
 
  private:
   FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer);
-  at::Tensor quantize_dequantize(const at::Tensor& x) const;
 
   FakeQuantizeOptions options_;
   std::shared_ptr<Observer> observer_;

@@ -115,6 +115,26 @@ TEST_F(CliTest, QConfigsByFlagAndByFile) {
   EXPECT_EQ(fxq(quantize + " --config " + in("c.json")).code, 0);
 }
 
+// The tables name the layers; the config that sensitivity writes goes back into quantize.
+TEST_F(CliTest, CompareAndSensitivity) {
+  const std::string model = digits("digits.script.pt") + " --calib " + digits("calib_images.npy");
+  std::ofstream(in("one.json"))
+      << R"({"qconfig": {"": {"weight_qkwargs": {"observer": "min_max"}}}})";
+  const Outcome table = fxq("compare " + model + " --config " + in("one.json") + " -q");
+  EXPECT_EQ(table.code, 0) << table.text;
+  EXPECT_THAT(table.text, HasSubstr("local dB"));
+  EXPECT_THAT(table.text, HasSubstr("per-tensor weight: "));
+  EXPECT_EQ(fxq("compare " + model + " -q --worst").text.find("per-tensor"), std::string::npos);
+  const Outcome ranked = fxq("sensitivity " + model + " -q --keep 2 -o " + in("c.json"));
+  EXPECT_EQ(ranked.code, 0) << ranked.text;
+  EXPECT_THAT(ranked.text, HasSubstr("with these in float"));
+  const Outcome again =
+      fxq("quantize " + model + " --config " + in("c.json") + " -o " + in("d.fxq"));
+  EXPECT_EQ(again.code, 0) << again.text;
+  EXPECT_THAT(again.text, HasSubstr("6 int8, 0 int16, 2 float"));
+  refused("compare " + in("d.fxq") + " --calib x.npy", "is quantized already");
+}
+
 TEST_F(CliTest, EagerEqualsTracedGraph) {
   const std::string run =
       "run " + digits("digits.trace.pt") + " --input " + digits("test_images.npy") + " --output ";
