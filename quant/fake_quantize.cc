@@ -53,14 +53,16 @@ absl::StatusOr<std::shared_ptr<FakeQuantize>> FakeQuantizeFactory::operator()() 
   return FakeQuantize::create(options_);
 }
 
+void FakeQuantize::observe(const at::Tensor& x) {
+  const at::NoGradGuard no_grad;
+  observer_->forward(x);
+  auto [scale, zero_point] = observer_->calculate_qparams();
+  scale_.set_data(scale);
+  zero_point_.set_data(zero_point);
+}
+
 at::Tensor FakeQuantize::forward(const at::Tensor& x) {
-  if (observer_enabled()) {
-    const at::NoGradGuard no_grad;
-    observer_->forward(x);
-    auto [scale, zero_point] = observer_->calculate_qparams();
-    scale_.set_data(scale);
-    zero_point_.set_data(zero_point);
-  }
+  if (observer_enabled()) observe(x);
   if (!fake_quant_enabled()) return x;
   at::Tensor y = quantized(x);
   if (options_.saturate == false) y = x + (y - x).detach();

@@ -22,6 +22,9 @@ class FakeQuantize : public LeafModule {
   static absl::StatusOr<FakeQuantizeFactory> with_args(const QKwargs& kwargs);
 
   at::Tensor forward(const at::Tensor& x);
+  // Records x and takes the observer's scale, whatever the flags say. Throws what the observer
+  // does.
+  void observe(const at::Tensor& x);
   // What the integers of the present scale make of x, whatever the flags say.
   at::Tensor quantized(const at::Tensor& x) const;
 

@@ -4,7 +4,6 @@
 //                                   return %relu_fq
 #include "fxq/quant/prepare_fx.h"
 
-#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -38,7 +37,7 @@ absl::Status check_request(const GraphModule& model, const PrepareOptions& optio
   return absl::OkStatus();
 }
 
-// Weights are known now: their scales need no data.
+// Their scales need no data: the first run, or convert_fx, finds them.
 absl::Status quantize_weights(GraphModule& gm, const QuantPlan& plan) {
   static const FakeQuantizeFactory standard = [] {
     FakeQuantizeOptions options;
@@ -47,7 +46,6 @@ absl::Status quantize_weights(GraphModule& gm, const QuantPlan& plan) {
     options.observer_kwargs.averaging_constant = 1.0;
     return FakeQuantizeFactory(options);
   }();
-  const at::NoGradGuard no_grad;
   for (const Node* node : gm.graph().nodes()) {
     const OpModule* op = gm.op_module(*node);
     const bool done = dynamic_cast<const QuantOpModule*>(op) != nullptr;
@@ -55,15 +53,6 @@ absl::Status quantize_weights(GraphModule& gm, const QuantPlan& plan) {
     const QConfig& qconfig = *plan.integer_ops.at(node);
     FXQ_ASSIGN_OR_RETURN(auto module, make_quant_op_module(*op, qconfig.weight.value_or(standard)));
     module->train(op->is_training());
-    const at::Tensor weight = module->tensor(op_def(node->op()).weight);
-    module->weight_fake_quant()->enable_fake_quant(false);  // its range is all that is asked for
-    try {
-      module->weight_fake_quant()->forward(weight);
-    } catch (const c10::Error& error) {
-      return absl::InvalidArgumentError(fmt::format("the weight of '{}' cannot be quantized: {}",
-                                                    node->target(),
-                                                    error.what_without_backtrace()));
-    }
     gm.set_module(node->target(), std::move(module));
   }
   return absl::OkStatus();

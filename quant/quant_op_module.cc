@@ -58,8 +58,21 @@ std::shared_ptr<OpModule> QuantOpModule::without_fake_quant() const {
   return plain;
 }
 
+absl::Status QuantOpModule::observe_weight() {
+  if (weight_fq_->is_calibrated()) return absl::OkStatus();
+  try {
+    weight_fq_->observe(tensor(op_def(op()).weight));
+  } catch (const c10::Error& error) {
+    return absl::InvalidArgumentError("its weight cannot be quantized: " +
+                                      std::string(error.what_without_backtrace()));
+  }
+  return absl::OkStatus();
+}
+
 c10::IValue QuantOpModule::call(const std::string& method, std::vector<c10::IValue> inputs) {
   TORCH_CHECK(method == "forward", kind(), " has no method '", method, "'");
+  const absl::Status observed = observe_weight();
+  TORCH_CHECK(observed.ok(), std::string(observed.message()));
   auto stack = bind(std::move(inputs));
   TORCH_CHECK(stack.ok(), std::string(stack.status().message()));
   const c10::FunctionSchema& schema = *callee().schema;

@@ -19,6 +19,9 @@ class QuantOpModule : public OpModule {
   QuantOpModule(const OpModule& op, std::shared_ptr<FakeQuantize> weight_fake_quant);
 
   const std::shared_ptr<FakeQuantize>& weight_fake_quant() const { return weight_fq_; }
+  // Sees to a scale for the weight, which needs no data: nothing, if it has one. The first run does
+  // it too. InvalidArgument, naming no one, if the weight holds NaN or infinity.
+  absl::Status observe_weight();
   // The float module again; shares the tensors.
   std::shared_ptr<OpModule> without_fake_quant() const;
 
