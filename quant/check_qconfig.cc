@@ -7,8 +7,8 @@
 #include <array>
 
 #include "fxq/base/status.h"
-#include "fxq/quant/fake_quantize.h"
 #include "fxq/quant/fuse_fx.h"
+#include "fxq/quant/observer.h"
 #include "fxq/quant/op_support.h"
 #include "fxq/quant/qconfig_resolver.h"
 
@@ -28,8 +28,10 @@ absl::StatusOr<std::string> describe(const QConfig* qconfig, const Node& node) {
   }
   if (!is_weighted(node.op())) return text;
   if (!qconfig->weight) return text + ", weight qint8 per channel";
-  FXQ_ASSIGN_OR_RETURN(const auto weight, (*qconfig->weight)());
-  const bool per_channel = weight->options().observer_kwargs.ch_axis.has_value();
+  const FakeQuantizeOptions& weight = qconfig->weight->options();
+  FXQ_ASSIGN_OR_RETURN(const ObserverOptions options,
+                       observer_options(weight.observer, weight.observer_kwargs));
+  const bool per_channel = options.ch_axis.has_value();
   return fmt::format("{}, weight {} per {}", text, dtype_of(*qconfig->weight),
                      per_channel ? "channel" : "tensor");
 }

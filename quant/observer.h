@@ -101,14 +101,18 @@ class MovingAveragePerChannelMinMaxObserver : public MovingAverageMinMaxObserver
   std::string_view class_name() const override { return "MovingAveragePerChannelMinMaxObserver"; }
 };
 
-using ObserverFactory = std::function<std::shared_ptr<Observer>(const ObserverOptions&)>;
-// Makes a class of the user's known to make_observer, qconfigs and loading, for the whole process.
-// Its class_name() must give `name`. InvalidArgument if the name is taken.
-absl::Status register_observer(std::string name, ObserverFactory factory);
-
 // By class name, or by the user guide's short name ("mse", "min_max"). InvalidArgument names the
 // nearest ones, and every bad option.
 absl::StatusOr<std::shared_ptr<Observer>> make_observer(std::string_view name,
                                                         const ObserverOptions& options);
+// The options as that observer would have them: with the channel axis of its class. Errors as
+// above.
+absl::StatusOr<ObserverOptions> observer_options(std::string_view name,
+                                                 const ObserverOptions& options);
+
+using ObserverFactory = std::function<std::shared_ptr<Observer>(const ObserverOptions&)>;
+// Makes a class of the user's known to make_observer, qconfigs and loading, for the whole process.
+// Its class_name() must give `name`. InvalidArgument if the name is taken.
+absl::Status register_observer(std::string name, ObserverFactory factory);
 
 }  // namespace fxq

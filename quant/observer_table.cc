@@ -72,11 +72,32 @@ absl::StatusOr<ObserverOptions> resolve(std::string_view name, Scales scales,
   return options;
 }
 
-bool is_builtin(std::string_view name) {
+const ObserverRow* find_builtin(std::string_view name) {
   for (const ObserverRow& row : kObservers) {
-    if (name == row.name || name == row.short_name) return true;
+    if (name == row.name || name == row.short_name) return &row;
   }
-  return false;
+  return nullptr;
+}
+
+// Of a user's class; empty if there is none.
+ObserverFactory find_registered(std::string_view name) {
+  Registry& known = registry();
+  const std::lock_guard<std::mutex> lock(known.mutex);
+  const auto own = known.factories.find(name);
+  return own == known.factories.end() ? nullptr : own->second;
+}
+
+absl::Status no_observer(std::string_view name) {
+  std::vector<std::string> known;
+  for (const ObserverRow& row : kObservers) {
+    known.emplace_back(row.name);
+    known.emplace_back(row.short_name);
+  }
+  Registry& users = registry();
+  const std::lock_guard<std::mutex> lock(users.mutex);
+  for (const auto& [own, factory] : users.factories) known.push_back(own);
+  return absl::InvalidArgumentError(
+      fmt::format("there is no observer '{}'; {}", name, did_you_mean(name, known)));
 }
 
 }  // namespace
@@ -87,35 +108,28 @@ absl::Status register_observer(std::string name, ObserverFactory factory) {
   }
   Registry& known = registry();
   const std::lock_guard<std::mutex> lock(known.mutex);
-  if (is_builtin(name) || !known.factories.emplace(name, std::move(factory)).second) {
+  if (find_builtin(name) || !known.factories.emplace(name, std::move(factory)).second) {
     return absl::InvalidArgumentError(
         fmt::format("register_observer: there is an observer '{}' already", name));
   }
   return absl::OkStatus();
 }
 
+absl::StatusOr<ObserverOptions> observer_options(std::string_view name,
+                                                 const ObserverOptions& options) {
+  if (const ObserverRow* row = find_builtin(name)) return resolve(row->name, row->scales, options);
+  if (!find_registered(name)) return no_observer(name);
+  return resolve(name, Scales::kEither, options);
+}
+
 absl::StatusOr<std::shared_ptr<Observer>> make_observer(std::string_view name,
                                                         const ObserverOptions& options) {
-  std::vector<std::string> known;
-  for (const ObserverRow& row : kObservers) {
-    if (name == row.name || name == row.short_name) {
-      FXQ_ASSIGN_OR_RETURN(const ObserverOptions resolved, resolve(row.name, row.scales, options));
-      return row.make(resolved);
-    }
-    known.emplace_back(row.name);
-    known.emplace_back(row.short_name);
-  }
-  Registry& users = registry();
-  const std::lock_guard<std::mutex> lock(users.mutex);
-  if (const auto own = users.factories.find(name); own != users.factories.end()) {
-    FXQ_ASSIGN_OR_RETURN(const ObserverOptions resolved, resolve(name, Scales::kEither, options));
-    std::shared_ptr<Observer> made = own->second(resolved);
-    if (made) return made;
-    return absl::InvalidArgumentError(fmt::format("the factory of observer '{}' gave none", name));
-  }
-  for (const auto& [own, factory] : users.factories) known.push_back(own);
-  return absl::InvalidArgumentError(
-      fmt::format("there is no observer '{}'; {}", name, did_you_mean(name, known)));
+  FXQ_ASSIGN_OR_RETURN(const ObserverOptions resolved, observer_options(name, options));
+  if (const ObserverRow* row = find_builtin(name)) return row->make(resolved);
+  const ObserverFactory factory = find_registered(name);
+  std::shared_ptr<Observer> made = factory ? factory(resolved) : nullptr;
+  if (made) return made;
+  return absl::InvalidArgumentError(fmt::format("the factory of observer '{}' gave none", name));
 }
 
 }  // namespace fxq

@@ -115,14 +115,14 @@ absl::StatusOr<std::shared_ptr<QuantOpModule>> make_quant_op_module(
   const OpDef& def = op_def(op.op());
   const at::Tensor tensor = op.tensor(def.weight);
   FXQ_CHECK(tensor.defined(), "a weighted module has a weight");
-  FXQ_ASSIGN_OR_RETURN(auto fake_quant, weight());
-  if (fake_quant->options().observer_kwargs.ch_axis) {
-    FXQ_ASSIGN_OR_RETURN(
-        const auto factory,
-        weight.with_args({{"ch_axis", Argument(def.channel_axis)},
-                          {"channel_len", Argument(tensor.size(def.channel_axis))}}));
-    FXQ_ASSIGN_OR_RETURN(fake_quant, factory());
+  FakeQuantizeOptions options = weight.options();
+  FXQ_ASSIGN_OR_RETURN(options.observer_kwargs,
+                       observer_options(options.observer, options.observer_kwargs));
+  if (options.observer_kwargs.ch_axis) {
+    options.observer_kwargs.ch_axis = def.channel_axis;
+    options.observer_kwargs.channel_len = static_cast<int>(tensor.size(def.channel_axis));
   }
+  FXQ_ASSIGN_OR_RETURN(auto fake_quant, FakeQuantize::create(std::move(options)));
   return std::make_shared<QuantOpModule>(op, std::move(fake_quant));
 }
 

@@ -161,9 +161,9 @@ class Planner {
           group.observed[0]->name()));
     }
     const FakeQuantizeOptions& activation = group.qconfig->activation->options();
-    FXQ_ASSIGN_OR_RETURN(const auto observer,
-                         make_observer(activation.observer, activation.observer_kwargs));
-    if (observer->options().ch_axis) {
+    FXQ_ASSIGN_OR_RETURN(const ObserverOptions options,
+                         observer_options(activation.observer, activation.observer_kwargs));
+    if (options.ch_axis) {
       return absl::InvalidArgumentError(fmt::format(
           "%{}: {} keeps a scale per channel, which weights have; an activation has one scale: use "
           "MinMaxObserver, MovingAverageMinMaxObserver or MseObserver",
