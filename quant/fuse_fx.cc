@@ -1,6 +1,7 @@
 // open_attention, fold_parameters, modularize, remove_identity, recompose, fuse, dce: on a copy.
 #include "fxq/quant/fuse_fx.h"
 
+#include <ATen/core/ivalue.h>
 #include <fmt/format.h>
 
 #include "fxq/base/status.h"

@@ -59,6 +59,7 @@ std::shared_ptr<OpModule> QuantOpModule::without_fake_quant() const {
 }
 
 absl::Status QuantOpModule::observe_weight() {
+  const std::lock_guard<std::mutex> lock(first_run_);
   if (weight_fq_->is_calibrated()) return absl::OkStatus();
   try {
     weight_fq_->observe(tensor(op_def(op()).weight));

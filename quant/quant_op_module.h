@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -34,6 +35,7 @@ class QuantOpModule : public OpModule {
 
  private:
   std::shared_ptr<FakeQuantize> weight_fq_;
+  std::mutex first_run_;  // callers may meet in it
 };
 
 // With a scale per output channel if the factory's observer keeps one per channel: the axis and the
