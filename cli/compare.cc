@@ -49,12 +49,16 @@ void print_table(const std::vector<LayerError>& errors) {
   fmt::print("{}", table.render());
 }
 
-void print_per_tensor(const std::vector<LayerError>& errors) {
+// The largest loss first.
+void print_per_tensor(std::vector<LayerError> errors) {
+  std::stable_sort(errors.begin(), errors.end(), [](const auto& a, const auto& b) {
+    return a.per_tensor_loss_db > b.per_tensor_loss_db;
+  });
   for (const LayerError& e : errors) {
     if (e.per_tensor_loss_db < kNotableLoss) continue;
     fmt::print(
-        "per-tensor weight: {} (%{}) loses {:.1f} dB to its one scale; a scale per channel would "
-        "keep them\n",
+        "per-tensor weight: {} (%{}) loses {:.1f} dB to its one scale; a scale per channel keeps "
+        "them\n",
         e.module, e.node, e.per_tensor_loss_db);
   }
 }
@@ -73,7 +77,7 @@ absl::Status compare(const CompareArguments& arguments) {
     });
   }
   print_table(errors);
-  print_per_tensor(errors);
+  print_per_tensor(std::move(errors));
   return absl::OkStatus();
 }
 
