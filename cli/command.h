@@ -21,6 +21,8 @@ Command add_eval(CLI::App& root);
 Command add_export(CLI::App& root);
 Command add_bench(CLI::App& root);
 Command add_rewrite(CLI::App& root);
+Command add_compare(CLI::App& root);
+Command add_sensitivity(CLI::App& root);
 
 // Checks that an option's value is a number above 0.
 CLI::Validator positive_number();

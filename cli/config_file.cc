@@ -1,4 +1,4 @@
-// {"qconfig": {"": {"dtype": "qint8"}}} -> QConfigDict; every wrong key is named before it ends.
+// JSON with comments -> Config; every wrong key is named before it ends.
 #include "fxq/cli/config_file.h"
 
 #include <fmt/format.h>
@@ -8,6 +8,7 @@
 #include "fxq/base/file.h"
 #include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
+#include "fxq/quant/qconfig_json.h"
 
 namespace fxq {
 namespace {
@@ -60,46 +61,6 @@ absl::Status all_of(const std::string& source, const std::vector<std::string>& p
   return absl::InvalidArgumentError(fmt::format("{}:\n  {}", source, fmt::join(problems, "\n  ")));
 }
 
-// {"dtype": "qint8", "observer": "mse"} or null.
-absl::StatusOr<std::optional<QConfig>> read_qconfig(const json& block, const std::string& where,
-                                                    const std::string& observer,
-                                                    std::vector<std::string>& problems) {
-  if (block.is_null()) return std::optional<QConfig>();
-  if (!block.is_object()) {
-    problems.push_back(fmt::format("{}needs an object or null, got {}", where, block.dump()));
-    return std::optional<QConfig>();
-  }
-  ObjectReader reader(block, where, problems);
-  const std::string dtype = reader.text("dtype").value_or("qint8");
-  const std::string own = reader.text("observer").value_or(observer);
-  const std::string backend = reader.text("backend").value_or("");
-  reader.refuse_others();
-  QKwargs kwargs;
-  if (!own.empty()) kwargs.emplace_back("observer", Argument(own));
-  FXQ_ASSIGN_OR_RETURN(QConfig qconfig, get_default_calib_qconfig(dtype, kwargs, backend));
-  return std::optional<QConfig>(std::move(qconfig));
-}
-
-absl::Status read_entries(const json* list, const std::string& key, const std::string& observer,
-                          QConfigDict::Entries& entries, std::vector<std::string>& problems) {
-  if (!list) return absl::OkStatus();
-  const std::string where = "qconfig." + key + ": ";
-  if (!list->is_array()) {
-    problems.push_back(where + "needs a list of [name, qconfig]");
-    return absl::OkStatus();
-  }
-  for (const json& entry : *list) {
-    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string()) {
-      problems.push_back(where + entry.dump() + " is no [name, qconfig]");
-      continue;
-    }
-    FXQ_ASSIGN_OR_RETURN(std::optional<QConfig> qconfig,
-                         read_qconfig(entry[1], where, observer, problems));
-    entries.emplace_back(entry[0].get<std::string>(), std::move(qconfig));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<March> parse_march(const std::string& name) {
@@ -143,22 +104,11 @@ absl::StatusOr<Config> read_config(const std::string& path) {
 
 absl::StatusOr<QConfigDict> make_qconfig_dict(const std::string& block,
                                               const std::string& observer) {
-  QConfigDict dict;
-  std::vector<std::string> problems;
-  const json root = block.empty() ? json::object() : json::parse(block, nullptr, false);
-  if (!root.is_object()) return absl::InvalidArgumentError("qconfig: needs an object");
-  ObjectReader reader(root, "qconfig: ", problems);
-  const json* global = reader.find("");
-  const json standard = json::object();
-  FXQ_ASSIGN_OR_RETURN(dict.global, read_qconfig(global ? *global : standard,
-                                                 "qconfig[\"\"]: ", observer, problems));
-  FXQ_RETURN_IF_ERROR(read_entries(reader.find("module_type"), "module_type", observer,
-                                   dict.module_type, problems));
-  FXQ_RETURN_IF_ERROR(read_entries(reader.find("module_name"), "module_name", observer,
-                                   dict.module_name, problems));
-  reader.refuse_others();
-  FXQ_RETURN_IF_ERROR(all_of("config", problems));
-  return dict;
+  QConfigJsonOptions options;
+  options.observer = observer;
+  absl::StatusOr<QConfigDict> dict = qconfig_dict_from_json(block.empty() ? "{}" : block, options);
+  if (dict.ok()) return dict;
+  return all_of("config", {std::string(dict.status().message())});
 }
 
 }  // namespace fxq

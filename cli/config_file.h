@@ -1,6 +1,5 @@
 // --config: JSON with comments. Keys: "march", "observer", "batch", "limit", "preprocess",
-// "qconfig"
-// ({"": {...}, "module_type": [[class, {...} or null]], "module_name": [[path, {...} or null]]}).
+// "qconfig" (quant/qconfig_json.h).
 // Unknown keys are errors that name the nearest known one; all problems come at once.
 #pragma once
 

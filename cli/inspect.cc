@@ -6,12 +6,16 @@
 #include "fxq/base/file.h"
 #include "fxq/base/status.h"
 #include "fxq/cli/command.h"
+#include "fxq/cli/config_file.h"
 #include "fxq/cli/float_model.h"
 #include "fxq/cli/model_file.h"
 #include "fxq/cli/terminal/table.h"
 #include "fxq/graph/draw.h"
 #include "fxq/graph/text.h"
+#include "fxq/quant/check_qconfig.h"
+#include "fxq/quant/float_calls.h"
 #include "fxq/quant/fuse_fx.h"
+#include "fxq/quant/qconfig_json.h"
 
 namespace fxq {
 namespace {
@@ -20,6 +24,7 @@ struct InspectArguments {
   std::string model;
   std::vector<std::string> shapes;
   std::vector<std::string> leaves;
+  std::string config;
   std::string svg;
   std::string dot;
   bool fused = false;
@@ -94,11 +99,30 @@ void print_summary(const GraphModule& gm) {
   for (const auto& [op, count] : calls) fmt::print("  {:>4} x {}\n", count, op);
   for (const std::string& guard : gm.guards) fmt::print("assumes: {}\n", guard);
   for (const std::string& note : gm.notes) fmt::print("fuse: {}\n", note);
-  for (const auto& [key, value] : gm.settings) fmt::print("{}: {}\n", key, value);
+  for (const auto& [key, value] : gm.settings) {
+    if (key != kFloatCallsSetting) fmt::print("{}: {}\n", key, value);
+  }
+}
+
+// Which rule of a config gives each op its qconfig.
+absl::Status print_qconfigs(const GraphModule& gm, const std::string& path) {
+  FXQ_ASSIGN_OR_RETURN(const Config config, read_config(path));
+  FXQ_ASSIGN_OR_RETURN(QConfigDict dict,
+                       make_qconfig_dict(config.qconfig, config.observer.value_or("")));
+  FXQ_RETURN_IF_ERROR(expand_globs(gm, dict));
+  FXQ_ASSIGN_OR_RETURN(const QConfigTable checked, check_qconfig(gm, dict));
+  Table table({{"node"}, {"op"}, {"decided by"}, {"rule"}, {"qconfig"}});
+  for (const QConfigRow& row : checked.rows) {
+    table.add_row({row.node, row.op, row.module, row.rule, row.qconfig});
+  }
+  fmt::print("{}", table.render());
+  for (const std::string& note : checked.notes) fmt::print("note: {}\n", note);
+  return absl::OkStatus();
 }
 
 absl::Status inspect(const InspectArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(const GraphModule gm, load_any(arguments));
+  if (!arguments.config.empty()) return print_qconfigs(gm, arguments.config);
   if (arguments.text) {
     fmt::print("{}", print_text(gm));
   } else {
@@ -126,8 +150,12 @@ Command add_inspect(CLI::App& root) {
       "Examples:\n"
       "  fxq inspect m.pt --shape 1x3x224x224 --fused\n"
       "  fxq inspect m.pt --shape Nx3x224x224         (types for every batch size)\n"
+      "  fxq inspect m.pt --shape 1x3x224x224 --config c.json    (which qconfig each op has, and "
+      "why)\n"
       "  fxq inspect m.fxq --svg m.svg");
   app->add_option("model", arguments->model, "A .pt or .fxq file")->required();
+  app->add_option("--config", arguments->config,
+                  "Show instead which rule of this config gives each op its qconfig");
   app->add_option("--shape", arguments->shapes,
                   "Input shape (1x3x224x224, Nx3x224x224, 1x12:i64, name=...): gives types");
   app->add_option("--leaf", arguments->leaves, "Class or module path to keep whole");

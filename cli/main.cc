@@ -50,8 +50,9 @@ int run(int argc, char** argv) {
   CLI::App app{kAbout, "fxq"};
   app.set_version_flag("--version", version_text);
   app.require_subcommand(1);
-  const Command commands[] = {add_inspect(app), add_quantize(app), add_run(app),    add_eval(app),
-                              add_export(app),  add_bench(app),    add_rewrite(app)};
+  const Command commands[] = {add_inspect(app), add_quantize(app), add_run(app),
+                              add_eval(app),    add_export(app),   add_bench(app),
+                              add_rewrite(app), add_compare(app),  add_sensitivity(app)};
   std::vector<std::string> libraries;
   for (const Command& command : commands) {
     command.app

@@ -1,146 +1,22 @@
 // fxq quantize: trace -> fuse -> calibrate -> convert -> lower -> one .fxq file.
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
-#include <torch/csrc/jit/api/module.h>
 
 #include <limits>
 
 #include "fxq/base/file.h"
 #include "fxq/base/status.h"
 #include "fxq/cli/command.h"
-#include "fxq/cli/config_file.h"
 #include "fxq/cli/feed.h"
-#include "fxq/cli/float_model.h"
 #include "fxq/cli/model_file.h"
-#include "fxq/cli/terminal/interrupt.h"
-#include "fxq/cli/terminal/progress.h"
+#include "fxq/cli/quantize_job.h"
 #include "fxq/graph/tensor_convert.h"
 #include "fxq/quant/compare.h"
 #include "fxq/quant/convert_fx.h"
-#include "fxq/quant/fuse_fx.h"
-#include "fxq/quant/prepare_fx.h"
 #include "fxq/runtime/lower/lower.h"
-#include "fxq/tracer/trace.h"
 
 namespace fxq {
 namespace {
-
-struct QuantizeArguments {
-  std::string model;
-  std::vector<std::string> calib;
-  std::vector<std::string> random_calib;
-  std::string output;
-  std::string config;
-  std::string march;
-  std::string observer;
-  std::vector<std::string> leaves;
-  int64_t batch = 0;
-  int64_t limit = 0;
-  bool allow_uncalibrated = false;
-  bool quiet = false;
-  bool strict = false;
-};
-
-struct Settings {
-  Config config;
-  QConfigDict qconfigs;
-  March march = March::CPU;
-  int64_t batch = 8;
-  std::optional<int64_t> limit;
-};
-
-absl::StatusOr<Settings> read_settings(const QuantizeArguments& arguments) {
-  Settings settings;
-  if (!arguments.config.empty()) {
-    FXQ_ASSIGN_OR_RETURN(settings.config, read_config(arguments.config));
-  }
-  settings.march = settings.config.march.value_or(get_march());
-  if (!arguments.march.empty()) {
-    FXQ_ASSIGN_OR_RETURN(settings.march, parse_march(arguments.march));
-  }
-  settings.batch = arguments.batch > 0 ? arguments.batch : settings.config.batch.value_or(8);
-  settings.limit = settings.config.limit;
-  if (arguments.limit > 0) settings.limit = arguments.limit;
-  const std::string observer =
-      arguments.observer.empty() ? settings.config.observer.value_or("") : arguments.observer;
-  FXQ_ASSIGN_OR_RETURN(settings.qconfigs, make_qconfig_dict(settings.config.qconfig, observer));
-  return settings;
-}
-
-// Batches of one run: a dataset, or one random batch.
-class CalibrationData {
- public:
-  static absl::StatusOr<CalibrationData> open(const QuantizeArguments& arguments,
-                                              const Settings& settings,
-                                              const std::vector<std::string>& names) {
-    CalibrationData data;
-    if (arguments.calib.empty() && arguments.random_calib.empty()) {
-      return absl::InvalidArgumentError(
-          "no calibration data: give --calib FILE (.npy, .npz, .pt or a folder of pictures with a "
-          "\"preprocess\" block in --config), or, to measure speed only, --random-calib "
-          "4x3x224x224");
-    }
-    if (!arguments.calib.empty() && !arguments.random_calib.empty()) {
-      return absl::InvalidArgumentError("give --calib or --random-calib, not both");
-    }
-    if (names.empty()) return absl::InvalidArgumentError("the model has no inputs");
-    if (arguments.calib.empty()) {
-      fmt::print(
-          stderr,
-          "warning: calibrating on RANDOM numbers; the result is good for speed tests only\n");
-      FXQ_ASSIGN_OR_RETURN(data.random_, random_inputs(arguments.random_calib, input_specs(names)));
-      data.size_ = data.random_[0].tensor.dims().empty() ? 1 : data.random_[0].tensor.dims()[0];
-      return data;
-    }
-    FeedRequest request;
-    request.files = arguments.calib;
-    request.input_names = names;
-    request.batch = settings.batch;
-    request.limit = settings.limit;
-    request.preprocess = settings.config.preprocess;
-    FXQ_ASSIGN_OR_RETURN(data.dataset_, open_dataset(request));
-    data.size_ = data.dataset_->size();
-    if (data.size_ == 0) return absl::InvalidArgumentError("the calibration data is empty");
-    return data;
-  }
-
-  int64_t size() const { return size_; }
-
-  absl::StatusOr<std::optional<Batch>> next() {
-    if (dataset_) return dataset_->next();
-    if (random_used_) return std::optional<Batch>();
-    random_used_ = true;
-    return std::optional<Batch>(Batch{0, size_, random_});
-  }
-  void rewind() {
-    random_used_ = false;
-    if (dataset_) dataset_->rewind();
-  }
-
- private:
-  std::optional<Dataset> dataset_;
-  std::vector<NamedTensor> random_;
-  bool random_used_ = false;
-  int64_t size_ = 0;
-};
-
-absl::Status calibrate(const ObservedGraphModule& model, CalibrationData& data, bool quiet) {
-  ProgressOptions options;
-  options.label = "calibrate";
-  options.unit = "samples";
-  options.total = data.size();
-  options.mode = quiet ? ProgressMode::kQuiet : ProgressMode::kAuto;
-  Progress progress(options);
-  const InterruptGuard guard;
-  data.rewind();
-  while (true) {
-    FXQ_ASSIGN_OR_RETURN(const std::optional<Batch> batch, data.next());
-    if (!batch) return absl::OkStatus();
-    FXQ_RETURN_IF_ERROR(model.forward(to_values(batch->inputs)).status());
-    progress.advance(batch->size);
-    if (interrupted()) return absl::CancelledError("interrupted; nothing was written");
-  }
-}
 
 void print_report(const QuantizedGraph& model, double sqnr, const std::string& path) {
   const QuantReport& report = model.report;
@@ -156,20 +32,6 @@ void print_report(const QuantizedGraph& model, double sqnr, const std::string& p
   }
   fmt::print("SQNR of int8 against float on the first batch: {:.1f} dB\n", sqnr);
   fmt::print("wrote {}\n", path);
-}
-
-absl::StatusOr<GraphModule> fused_model(const QuantizeArguments& arguments,
-                                        const std::vector<c10::IValue>& example) {
-  FXQ_ASSIGN_OR_RETURN(const GraphModule gm,
-                       load_float_graph({arguments.model, arguments.leaves}, example));
-  FuseOptions options;
-  options.check_inputs = &example;
-  FXQ_ASSIGN_OR_RETURN(GraphModule fused, fuse_fx(gm, options));
-  if (!arguments.quiet) {
-    for (const std::string& note : fused.notes) fmt::print("fuse: {}\n", note);
-    for (const std::string& guard : gm.guards) fmt::print("assumed: {}\n", guard);
-  }
-  return fused;
 }
 
 // Runs the program that is to be written, as its users will.
@@ -215,26 +77,10 @@ void print_torchscript(const GraphModule& gm, const std::string& path) {
 }
 
 absl::Status quantize(const QuantizeArguments& arguments) {
-  FXQ_ASSIGN_OR_RETURN(const ModelKind kind, model_kind(arguments.model));
-  if (kind == ModelKind::kFxq) {
-    return absl::InvalidArgumentError(arguments.model + ": is quantized already; needs a .pt");
-  }
   FXQ_RETURN_IF_ERROR(check_writable(arguments.output));
-  FXQ_ASSIGN_OR_RETURN(const Settings settings, read_settings(arguments));
-  FXQ_ASSIGN_OR_RETURN(const torch::jit::Module script, load_script_module(arguments.model));
-  std::vector<std::string> named = arguments.calib;
-  named.insert(named.end(), arguments.random_calib.begin(), arguments.random_calib.end());
-  FXQ_ASSIGN_OR_RETURN(
-      CalibrationData data,
-      CalibrationData::open(arguments, settings, script_input_names(script, named)));
-  FXQ_ASSIGN_OR_RETURN(const std::optional<Batch> first, data.next());
-  const std::vector<c10::IValue> example = to_values(first->inputs);
-  FXQ_ASSIGN_OR_RETURN(const GraphModule fused, fused_model(arguments, example));
-  PrepareOptions prepare;
-  prepare.march = settings.march;
-  FXQ_ASSIGN_OR_RETURN(const ObservedGraphModule observed,
-                       prepare_calibration_fx(fused, settings.qconfigs, prepare));
-  FXQ_RETURN_IF_ERROR(calibrate(observed, data, arguments.quiet));
+  FXQ_ASSIGN_OR_RETURN(QuantizeJob job, QuantizeJob::open(arguments));
+  const Settings& settings = job.settings();
+  FXQ_ASSIGN_OR_RETURN(const ObservedGraphModule observed, job.calibrated(settings.qconfigs));
   ConvertOptions convert;
   convert.allow_uncalibrated = arguments.allow_uncalibrated;
   FXQ_ASSIGN_OR_RETURN(const QuantizedGraph model, convert_fx(observed, convert));
@@ -245,7 +91,7 @@ absl::Status quantize(const QuantizeArguments& arguments) {
   Provenance provenance{arguments.model, "", settings.config.preprocess};
   FXQ_ASSIGN_OR_RETURN(provenance.float_hash, file_hash(arguments.model));
   FXQ_ASSIGN_OR_RETURN(const Program program, lower(model.graph_module()));
-  FXQ_ASSIGN_OR_RETURN(const double sqnr, sqnr_of(fused, program, first->inputs));
+  FXQ_ASSIGN_OR_RETURN(const double sqnr, sqnr_of(job.fused(), program, job.first_batch()));
   FXQ_RETURN_IF_ERROR(save_fxq(model, program, provenance, arguments.output));
   if (!arguments.quiet) print_report(model, sqnr, arguments.output);
   print_torchscript(model.graph_module(), arguments.output);
@@ -262,29 +108,18 @@ Command add_quantize(CLI::App& root) {
       "  fxq quantize m.pt --calib x.npy -o m.fxq\n"
       "  fxq quantize m.pt --calib image=pictures/ --calib mask=mask.npy --config c.json -o m.fxq\n"
       "  fxq quantize m.pt --random-calib 4x3x224x224 -o m.fxq      (speed tests only)\n"
-      "Qconfigs in --config; the longest path wins, null keeps a module in float:\n"
+      "  fxq quantize m.pt --calib x.npy --int16 'head.*' --float 'post.*' -o m.fxq\n"
+      "Qconfigs in --config; the longest path wins, null keeps a module in float; `fxq inspect "
+      "m.pt\n"
+      "--config c.json` shows who gets what:\n"
       "  {\"qconfig\": {\"\": {\"dtype\": \"qint8\"}, \"module_name\": [[\"fc\", null]],\n"
       "               \"module_type\": [[\"Linear\", {\"dtype\": \"qint16\", \"observer\": "
       "\"mse\"}]]}}");
-  app->add_option("model", arguments->model, "TorchScript file (.pt)")->required();
-  app->add_option("--calib", arguments->calib,
-                  "Calibration data: .npy, .npz, .pt or a folder of .jpg/.png; several inputs as "
-                  "name=file");
-  app->add_option("--random-calib", arguments->random_calib,
-                  "Calibrate on random numbers of this shape (4x3x224x224, 4x12:i64, name=shape)");
+  add_quantize_options(*app, *arguments);
   app->add_option("-o,--output", arguments->output, "File to write (.fxq)")->required();
-  app->add_option("--config", arguments->config, "JSON file: march, observer, qconfig, preprocess");
-  app->add_option("--march", arguments->march, "Target: cpu (default), bayes, bernoulli2, meta");
-  app->add_option("--observer", arguments->observer, "Of activations: mse (default), min_max, ...");
-  app->add_option("--leaf", arguments->leaves, "Class or module path to keep whole, in float");
-  app->add_option("--batch", arguments->batch, "Samples per step (default 8)")
-      ->check(positive_number());
-  app->add_option("--limit", arguments->limit, "Use so many samples only")
-      ->check(positive_number());
   app->add_flag("--allow-uncalibrated", arguments->allow_uncalibrated,
                 "Go on if a value never saw data");
   app->add_flag("--strict", arguments->strict, "Fail if an op stays in float");
-  app->add_flag("-q,--quiet", arguments->quiet, "Print errors only");
   return {app, [arguments] { return quantize(*arguments); }};
 }
 

@@ -103,6 +103,14 @@ Action::Action(const Pat& after)
   check_buildable(after);
 }
 
+Action refuse(std::string why) {
+  return Action([](std::vector<const PatNode*>&) { return std::string("stays"); },
+                [why](const GraphModule&, const Match&, const RewriteScope&) { return why; },
+                [](GraphModule&, const Match&) -> absl::StatusOr<Node*> {
+                  return absl::InternalError("a rule that refuses was applied");
+                });
+}
+
 Action Pat::with(const EpilogueItem& first) const { return with_items(*this, {first}); }
 
 Action Pat::with(const EpilogueItem& first, const EpilogueItem& second) const {

@@ -17,6 +17,8 @@ const RuleSet& batch_norm_rules() {
     const Pat x, w = Weighted(x);
     return new RuleSet{
         {"weighted_bn", BatchNorm(w).any_attrs(), fold_batch_norm(w)},
+        {"activation_bn", BatchNorm(Activation(w)).any_attrs(),
+         refuse("a batch norm behind an activation cannot go into the weights before it")},
     };
   }();
   return *rules;
@@ -28,9 +30,12 @@ const RuleSet& fusion_rules() {
     const Pat x, y, w = Weighted(x);
     const Pat sum = Add(x, y), difference = Sub(x, y), product = Mul(x, y);
     const Pat bn = BatchNorm(x).any_attrs();
+    const char* twice = "both operands are one call's result, which cannot add itself";
     return new RuleSet{
         {"weighted_add_activation", Activation(Add(w, y)), w.with(add(y), activation)},
         {"weighted_add", Add(w, y), w.with(add(y))},
+        {"weighted_twice_activation", Activation(Add(w, w)), refuse(twice)},
+        {"weighted_twice", Add(w, w), refuse(twice)},
         {"weighted_activation", Activation(w), w.with(activation)},
         {"bn_activation", Activation(bn), bn.with(activation)},
         {"add_activation", Activation(sum), sum.with(activation)},

@@ -92,6 +92,7 @@ void replace_by_module_call(GraphModule& gm, Node* node) {
   gm.graph().replace_all_uses(node, call);
   gm.graph().take_name(call, node);
   call->type = node->type;
+  call->owner = node->owner;
   call->source = node->source;
   call->origins = node->origins;
   call->device = node->device;

@@ -110,17 +110,33 @@ class Rewriter final : public RewriteScope {
           "other rules make of it",
           stats_.rewrites, gm_.graph().size(), rule.name));
     }
+    std::vector<std::string> origins = origins_of(found);  // before their names move
     FXQ_ASSIGN_OR_RETURN(Node * result, rule.after.apply(gm_, found));
     ++stats_.rewrites;
     Graph& graph = gm_.graph();
     Node* root = found.root;
-    if (result != root) {
-      graph.replace_all_uses(root, result, result);
-      if (!is_operand(found, result)) inherit(root, result);
+    if (result != root) graph.replace_all_uses(root, result, result);
+    if (!is_operand(found, result)) {
+      if (result != root) inherit(root, result);
+      if (origins.size() > 1) result->origins = std::move(origins);
     }
     FXQ_RETURN_IF_ERROR(erase_unused(found, result));
     push_with_users(result);
     return absl::OkStatus();
+  }
+
+  // The values of the calls that the rewrite replaces, in program order. One that has other users
+  // stays, and stands for itself.
+  static std::vector<std::string> origins_of(const Match& found) {
+    std::vector<Node*> calls = found.calls();
+    std::sort(calls.begin(), calls.end(), [](Node* a, Node* b) { return a->is_before(b); });
+    std::vector<std::string> names;
+    for (const Node* call : calls) {
+      if (call != found.root && call->users().size() != 1) continue;
+      names.insert(names.end(), call->origins.begin(), call->origins.end());
+      if (call->origins.empty()) names.push_back(call->name());
+    }
+    return names;
   }
 
   static bool is_operand(const Match& found, const Node* node) {

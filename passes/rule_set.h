@@ -52,6 +52,9 @@ struct EpilogueItem {
 // Fits only if both sides have the same known shape and dtype.
 inline EpilogueItem add(const Pat& addend) { return EpilogueItem(addend); }
 
+// The right side of a rule that only explains: "weighted_twice at %sum: " + why.
+Action refuse(std::string why);
+
 struct RewriteRule {
   std::string name;
   Pat before;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <vector>
 
 #include "fxq/base/row_math.h"
@@ -42,6 +43,23 @@ FXQ_VECTORIZE double chunk_error(const float* x, size_t count, const Grid& grid)
   return sum;
 }
 
+struct Sums {
+  double x = 0, square = 0;
+};
+
+FXQ_VECTORIZE Sums chunk_sums(const float* x, size_t count) {
+  std::array<double, kLanes> first{}, second{};
+  for (size_t i = 0; i < count; ++i) {
+    const double value = x[i];
+    first[i % kLanes] += value;
+    second[i % kLanes] += value * value;
+  }
+  Sums sums;
+  for (double lane : first) sums.x += lane;
+  for (double lane : second) sums.square += lane;
+  return sums;
+}
+
 Grid make_grid(float scale, QRange range) {
   return {scale, 1.0F / scale, static_cast<float>(range.min), static_cast<float>(range.max)};
 }
@@ -76,6 +94,25 @@ float best_of(absl::Span<const float> values, const std::vector<float>& clips, Q
 
 double squared_error(absl::Span<const float> values, float scale, QRange range) {
   return errors(values, {make_grid(scale, range)})[0];
+}
+
+Moments moments_of(absl::Span<const float> values) {
+  const size_t chunks = (values.size() + kChunk - 1) / kChunk;
+  std::vector<Sums> partial(chunks);
+  at::parallel_for(0, static_cast<int64_t>(chunks), 4, [&](int64_t begin, int64_t end) {
+    for (auto chunk = static_cast<size_t>(begin); chunk < static_cast<size_t>(end); ++chunk) {
+      const size_t start = chunk * kChunk;
+      partial[chunk] = chunk_sums(values.data() + start, std::min(kChunk, values.size() - start));
+    }
+  });
+  Sums total;
+  for (const Sums& sums : partial) {
+    total.x += sums.x;
+    total.square += sums.square;
+  }
+  const auto n = static_cast<double>(values.size());
+  const double mean = total.x / n;
+  return {mean, std::sqrt(std::max(0.0, total.square / n - mean * mean))};
 }
 
 float best_clip(absl::Span<const float> values, float max_abs, QRange range) {

@@ -14,4 +14,9 @@ double squared_error(absl::Span<const float> values, float scale, QRange range);
 // The best of max_abs * {0.05, 0.10, ..., 1} and then of 0.01 steps around it; 1 wins ties.
 float best_clip(absl::Span<const float> values, float max_abs, QRange range);
 
+struct Moments {
+  double mean, deviation;  // of the population
+};
+Moments moments_of(absl::Span<const float> values);
+
 }  // namespace fxq

@@ -120,21 +120,24 @@ class Converter {
     return convert_weights(node);
   }
 
+  static absl::Status named(const Node& node, const absl::Status& status) {
+    return {status.code(),
+            fmt::format("%{} ({}): {}", node.name(), node.target(), std::string(status.message()))};
+  }
+
   absl::Status convert_weights(Node* node) {
-    const auto* op = dynamic_cast<const QuantOpModule*>(gm_.op_module(*node));
+    auto* op = dynamic_cast<QuantOpModule*>(gm_.op_module(*node));
     if (!op) {
       return absl::FailedPreconditionError(
           fmt::format("%{} has no weight fake quant; prepare the model first", node->name()));
     }
+    const absl::Status observed = op->observe_weight();
+    if (!observed.ok()) return named(*node, observed);
     const Type& input = OpView(gm_, node).operand(0)->type;
     std::vector<std::string> notes;
     auto module = make_integer_module(
         {*op, *op->weight_fake_quant(), *input.qparams, *input.dtype, node->type.qparams}, notes);
-    if (!module.ok()) {
-      return absl::Status(module.status().code(),
-                          fmt::format("%{} ({}): {}", node->name(), node->target(),
-                                      std::string(module.status().message())));
-    }
+    if (!module.ok()) return named(*node, module.status());
     for (const std::string& note : notes) {
       report_.notes.push_back(fmt::format("%{}: {}", node->name(), note));
     }
@@ -256,8 +259,10 @@ class Converter {
 absl::Status check_calibrated(const ObservedGraphModule& model, const ConvertOptions& options,
                               QuantReport& report) {
   std::vector<std::string> names;
-  for (const auto& [path, fake_quant] : model.fake_quants()) {
-    if (!fake_quant->is_calibrated()) names.push_back(path);
+  const GraphModule& gm = model.graph_module();
+  for (const std::string& path : gm.module_paths()) {  // weights need no data
+    const auto* fake_quant = dynamic_cast<const FakeQuantize*>(gm.module(path).get());
+    if (fake_quant && !fake_quant->is_calibrated()) names.push_back(path);
   }
   if (names.empty()) return absl::OkStatus();
   const std::string list = fmt::format("{}", fmt::join(names, ", "));
@@ -270,6 +275,23 @@ absl::Status check_calibrated(const ObservedGraphModule& model, const ConvertOpt
   }
   report.notes.push_back(fmt::format("never saw data, scale 1: {}", list));
   return absl::OkStatus();
+}
+
+// Integer kernels saturate at the ends of their dtype. Weights may have any range.
+absl::Status check_ranges(const GraphModule& gm) {
+  std::vector<std::string> narrow;
+  for (const std::string& path : gm.module_paths()) {
+    const auto* fake_quant = dynamic_cast<const FakeQuantize*>(gm.module(path).get());
+    if (!fake_quant || fake_quant->options().observer_kwargs.has_full_range()) continue;
+    const QRange range = fake_quant->range();
+    narrow.push_back(fmt::format("{} [{}, {}] of {}", path, range.min, range.max,
+                                 qdtype_name(fake_quant->dtype())));
+  }
+  if (narrow.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "convert_fx: these activations have a narrower range than their dtype, and integer kernels "
+      "saturate at the dtype's ends: {}; prepare without quant_min, quant_max and reduce_range",
+      fmt::join(narrow, ", ")));
 }
 
 absl::Status check_march(const ObservedGraphModule& model, const ConvertOptions& options) {
@@ -286,6 +308,7 @@ absl::StatusOr<QuantizedGraph> convert_fx(const ObservedGraphModule& model,
                                           const ConvertOptions& options) {
   FXQ_RETURN_IF_ERROR(require_stage(model.graph_module(), kStageObserved, "convert_fx"));
   FXQ_RETURN_IF_ERROR(check_march(model, options));
+  FXQ_RETURN_IF_ERROR(check_ranges(model.graph_module()));
   QuantReport report = model.report;
   FXQ_RETURN_IF_ERROR(check_calibrated(model, options, report));
   GraphModule gm = model.graph_module().copy();

@@ -6,6 +6,7 @@
 #include <ATen/ops/fake_quantize_per_tensor_affine.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
@@ -30,6 +31,10 @@ absl::StatusOr<std::shared_ptr<FakeQuantize>> FakeQuantize::create(FakeQuantizeO
   return std::shared_ptr<FakeQuantize>(new FakeQuantize(std::move(options), std::move(observer)));
 }
 
+absl::StatusOr<FakeQuantizeFactory> FakeQuantize::with_args(const QKwargs& kwargs) {
+  return FakeQuantizeFactory().with_args(kwargs);
+}
+
 FakeQuantize::FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer)
     : LeafModule(options.calibration ? "CalibFakeQuantize" : "FakeQuantize"),
       options_(std::move(options)),
@@ -48,23 +53,25 @@ absl::StatusOr<std::shared_ptr<FakeQuantize>> FakeQuantizeFactory::operator()() 
   return FakeQuantize::create(options_);
 }
 
+void FakeQuantize::observe(const at::Tensor& x) {
+  const at::NoGradGuard no_grad;
+  observer_->forward(x);
+  auto [scale, zero_point] = observer_->calculate_qparams();
+  scale_.set_data(scale);
+  zero_point_.set_data(zero_point);
+}
+
 at::Tensor FakeQuantize::forward(const at::Tensor& x) {
-  if (observer_enabled()) {
-    const at::NoGradGuard no_grad;
-    observer_->forward(x);
-    auto [scale, zero_point] = observer_->calculate_qparams();
-    scale_.set_data(scale);
-    zero_point_.set_data(zero_point);
-  }
+  if (observer_enabled()) observe(x);
   if (!fake_quant_enabled()) return x;
-  at::Tensor y = quantize_dequantize(x);
+  at::Tensor y = quantized(x);
   if (options_.saturate == false) y = x + (y - x).detach();
   const bool needs_gradient = at::GradMode::is_enabled() && x.requires_grad();
   if (options_.in_place && !needs_gradient) return at::Tensor(x).copy_(y);
   return y;
 }
 
-at::Tensor FakeQuantize::quantize_dequantize(const at::Tensor& x) const {
+at::Tensor FakeQuantize::quantized(const at::Tensor& x) const {
   const QRange range = options_.observer_kwargs.range();
   if (const auto axis = options_.observer_kwargs.ch_axis) {
     return at::fake_quantize_per_channel_affine(x, scale_, zero_point_, *axis, range.min,
@@ -75,7 +82,8 @@ at::Tensor FakeQuantize::quantize_dequantize(const at::Tensor& x) const {
 
 // A new tensor each time: copies of this module share the old one.
 void FakeQuantize::enable_observer(bool on) {
-  observer_enabled_.set_data(flag(on && !fixed_, observer_enabled_.device().str()));
+  if (on) fixed_ = false;
+  observer_enabled_.set_data(flag(on, observer_enabled_.device().str()));
 }
 
 void FakeQuantize::enable_fake_quant(bool on) {
@@ -98,9 +106,19 @@ absl::Status FakeQuantize::set_qparams(const at::Tensor& scale, const at::Tensor
   }
   scale_.set_data(scale.detach().to(at::kFloat).reshape(scale_.sizes()).clone());
   zero_point_.set_data(at::zeros_like(zero_point_));
-  fixed_ = true;
   enable_observer(false);
+  fixed_ = true;
   return absl::OkStatus();
+}
+
+absl::Status FakeQuantize::set_qparams(const std::vector<double>& scale,
+                                       const std::vector<int64_t>& zero_point) {
+  if (!zero_point.empty() && zero_point.size() != scale.size()) {
+    return absl::InvalidArgumentError(
+        fmt::format("set_qparams: {} scales and {} zero points", scale.size(), zero_point.size()));
+  }
+  return set_qparams(at::tensor(scale, at::kDouble),
+                     zero_point.empty() ? at::Tensor() : at::tensor(zero_point, at::kLong));
 }
 
 absl::Status FakeQuantize::set_qparams(double scale, int zero_point) {

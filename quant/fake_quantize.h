@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "fxq/graph/leaf_module.h"
@@ -16,17 +17,28 @@ namespace fxq {
 
 class FakeQuantize : public LeafModule {
  public:
-  static absl::StatusOr<std::shared_ptr<FakeQuantize>> create(FakeQuantizeOptions options);
+  static absl::StatusOr<std::shared_ptr<FakeQuantize>> create(FakeQuantizeOptions options = {});
+  // The page's with_args: FakeQuantize::with_args({{"averaging_constant", 0.1}})->with_args(...).
+  static absl::StatusOr<FakeQuantizeFactory> with_args(const QKwargs& kwargs);
 
   at::Tensor forward(const at::Tensor& x);
+  // Records x and takes the observer's scale, whatever the flags say. Throws what the observer
+  // does.
+  void observe(const at::Tensor& x);
+  // What the integers of the present scale make of x, whatever the flags say.
+  at::Tensor quantized(const at::Tensor& x) const;
 
+  // Turning it on takes back set_qparams: the next batch decides.
   void enable_observer(bool on);
   void enable_fake_quant(bool on);
   bool observer_enabled() const;
   bool fake_quant_enabled() const;
 
-  // Sets the scale(s) by hand, zero point 0 by default, and freezes them: the observer stays off.
+  // Sets the scale(s) by hand, zero point 0 by default, and turns the observer off.
+  // set_fake_quantize leaves such a module's observer off.
   absl::Status set_qparams(const at::Tensor& scale, const at::Tensor& zero_point = {});
+  absl::Status set_qparams(const std::vector<double>& scale,
+                           const std::vector<int64_t>& zero_point = {});
   absl::Status set_qparams(double scale, int zero_point = 0);
   bool has_fixed_qparams() const { return fixed_; }
   // False if scale is still the initial 1.0, which no data and nobody has confirmed.
@@ -50,7 +62,6 @@ class FakeQuantize : public LeafModule {
 
  private:
   FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer);
-  at::Tensor quantize_dequantize(const at::Tensor& x) const;
 
   FakeQuantizeOptions options_;
   std::shared_ptr<Observer> observer_;

@@ -46,6 +46,32 @@ bool read(const Argument& value, DType& field) {
   return dtype.has_value();
 }
 
+bool read(const Argument& value, QScheme& field) {
+  const auto* text = value.get_if<std::string>();
+  const auto qscheme = text ? qscheme_from_name(*text) : std::nullopt;
+  if (qscheme) field = *qscheme;
+  return qscheme.has_value();
+}
+
+// {"device": "cpu", "dtype": f32}
+bool read(const Argument& value, FactoryKwargs& field) {
+  const auto* dict = value.get_if<DictArg>();
+  if (!dict) return false;
+  for (const auto& [key, item] : dict->items) {
+    if (key == Argument("device") && item.is<std::string>())
+      field.device = item.get<std::string>();
+    else if (key == Argument("dtype") && item.is<DType>())
+      field.dtype = item.get<DType>();
+    else if (key == Argument("dtype") && item == Argument("float32"))
+      field.dtype = DType::kF32;
+    else if (key == Argument("dtype") && item == Argument("float64"))
+      field.dtype = DType::kF64;
+    else
+      return false;
+  }
+  return true;
+}
+
 template <typename T>
 bool read(const Argument& value, std::optional<T>& field) {
   T inner{};
@@ -62,6 +88,10 @@ Argument write(double value) { return value; }
 Argument write(int value) { return value; }
 Argument write(bool value) { return value; }
 Argument write(const std::string& value) { return value; }
+Argument write(QScheme value) { return std::string(qscheme_name(value)); }
+Argument write(const FactoryKwargs& value) {
+  return DictArg{{{"device", value.device}, {"dtype", value.dtype}}};
+}
 Argument write(DType value) { return std::string(qdtype_name(value)); }
 template <typename T>
 Argument write(const std::optional<T>& value) {
@@ -92,9 +122,19 @@ const Keyword kKeywords[] = {
     FXQ_KEYWORD("channel_len", "an int", observer_kwargs.channel_len),
     FXQ_KEYWORD("averaging_constant", "a number", observer_kwargs.averaging_constant),
     FXQ_KEYWORD("ch_axis", "an int", observer_kwargs.ch_axis),
+    FXQ_KEYWORD("percentile", "a number", observer_kwargs.percentile),
+    FXQ_KEYWORD("bins", "an int", observer_kwargs.bins),
+    FXQ_KEYWORD("scale", "a number", observer_kwargs.scale),
+    FXQ_KEYWORD("xmin", "a number", observer_kwargs.xmin),
+    FXQ_KEYWORD("xmax", "a number", observer_kwargs.xmax),
+    FXQ_KEYWORD("std_scale", "a number", observer_kwargs.std_scale),
     FXQ_KEYWORD("reduce_range", "a bool", observer_kwargs.reduce_range),
     FXQ_KEYWORD("is_sync_quantize", "a bool", observer_kwargs.is_sync_quantize),
-    FXQ_KEYWORD("device", "a device's name", observer_kwargs.factory_kwargs.device),
+    FXQ_KEYWORD("qscheme", "\"per_tensor_symmetric\" or \"per_channel_symmetric\"",
+                observer_kwargs.qscheme),
+    FXQ_KEYWORD("factory_kwargs",
+                "a dict of device (a name) and dtype (\"float32\" or \"float64\")",
+                observer_kwargs.factory_kwargs),
 };
 
 #undef FXQ_KEYWORD

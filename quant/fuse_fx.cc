@@ -1,11 +1,13 @@
 // open_attention, fold_parameters, modularize, remove_identity, recompose, fuse, dce: on a copy.
 #include "fxq/quant/fuse_fx.h"
 
+#include <ATen/core/ivalue.h>
 #include <fmt/format.h>
 
 #include "fxq/base/status.h"
 #include "fxq/passes/pipeline.h"
 #include "fxq/quant/compare.h"
+#include "fxq/quant/float_calls.h"
 #include "fxq/quant/stage.h"
 
 namespace fxq {
@@ -31,7 +33,9 @@ absl::StatusOr<GraphModuleWithAttr> fuse_fx(const GraphModule& model, const Fuse
   FXQ_ASSIGN_OR_RETURN(Pipeline pipeline,
                        Pipeline::parse("open_attention, fold_parameters, modularize, "
                                        "remove_identity, recompose, fuse, dce"));
+  const FloatCalls calls(model);
   FXQ_RETURN_IF_ERROR(pipeline.run(fused).status());
+  calls.store(fused);
   if (options.check_inputs) {
     FXQ_RETURN_IF_ERROR(check_same(model, fused, *options.check_inputs));
   }

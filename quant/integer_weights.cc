@@ -18,12 +18,14 @@ namespace {
 constexpr double kLargestBias = 1 << 30;
 constexpr double kLargestSum = 2147483647.0;
 
-// A grouped transposed weight is [in, out / groups, ...]: its channel axis repeats for each group.
+// One value per output channel. A grouped transposed weight is [in, out / groups, ...]: its channel
+// axis repeats for each group.
 at::Tensor per_output(const at::Tensor& per_axis, const OpModule& op) {
-  const bool repeats = op_def(op.op()).channel_axis == 1;
-  const Argument* groups = repeats ? op.attribute("groups") : nullptr;
+  const OpDef& def = op_def(op.op());
+  const Argument* groups = def.channel_axis == 1 ? op.attribute("groups") : nullptr;
   const auto* count = groups ? groups->get_if<int64_t>() : nullptr;
-  return count && *count > 1 ? per_axis.repeat({*count}) : per_axis;
+  const int64_t channels = op.tensor(def.weight).size(def.channel_axis) * (count ? *count : 1);
+  return per_axis.repeat({channels / per_axis.numel()});
 }
 
 // The largest per-axis value over the groups.
@@ -53,9 +55,11 @@ at::Tensor fitted_scales(const IntegerWeightsQuestion& question, const at::Tenso
   const auto widened = indices_where(needed > scale.to(at::kDouble));
   if (widened.empty()) return scale;
   notes.push_back(
-      fmt::format("channels {} have a bias far above their weights: their weight scale "
-                  "grew so that it fits 32 bits",
-                  fmt::join(widened, ", ")));
+      scale.numel() == 1
+          ? "the bias is far above the weights: their scale grew so that it fits 32 bits"
+          : fmt::format("channels {} have a bias far above their weights: their weight scale grew "
+                        "so that it fits 32 bits",
+                        fmt::join(widened, ", ")));
   return at::maximum(scale, needed.to(at::kFloat));
 }
 

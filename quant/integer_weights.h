@@ -1,4 +1,5 @@
-// The integer form of a weighted module: weight i8 per output channel, bias i32, and the factors
+// The integer form of a weighted module: weight i8 (a scale per output channel, or one), bias i32,
+// and the factors
 // that turn its sums into the output's steps.
 #pragma once
 
@@ -21,7 +22,8 @@ struct IntegerWeightsQuestion {
   std::optional<QParams> output;  // none: the op returns floats
 };
 
-// Tensors of the result: weight i8 (or i16), weight_scale f32 along the row's channel axis, bias
+// Tensors of the result: weight i8 (or i16), weight_scale f32 along the row's channel axis (f32[1]:
+// one for all), bias
 // i32[C] if there was one, and multiplier f32[C] = (float)(s_in * s_w / s_out), or
 // out_scale f32[C] = (float)(s_in * s_w) for float results; products in double.
 // A channel whose bias would pass 2^30 gets a larger weight scale; `notes` says so.

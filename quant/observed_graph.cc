@@ -49,7 +49,8 @@ absl::Status set_fake_quantize(ObservedGraphModule& model, FakeQuantState state)
                     wants_training ? "train()" : "eval()", training ? "train()" : "eval()"));
   }
   for (const auto& [path, fake_quant] : model.fake_quants()) {
-    fake_quant->enable_observer(state != FakeQuantState::VALIDATION);
+    const bool is_fixed = fake_quant->has_fixed_qparams();
+    fake_quant->enable_observer(state != FakeQuantState::VALIDATION && !is_fixed);
     fake_quant->enable_fake_quant(state != FakeQuantState::CALIBRATION);
   }
   return absl::OkStatus();

@@ -44,7 +44,7 @@ class ObservedGraphModule {
 };
 
 // Sets all fake quants at once. FailedPrecondition if train() or eval() contradicts it: calibration
-// and validation want eval(), QAT wants train().
+// and validation want eval(), QAT wants train(). Scales that were set by hand stay.
 absl::Status set_fake_quantize(ObservedGraphModule& model, FakeQuantState state);
 
 absl::StatusOr<ObservedGraphModule> load_observed(const std::string& path);

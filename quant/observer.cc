@@ -11,15 +11,13 @@
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
-#include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "fxq/base/check.h"
-#include "fxq/base/nearest.h"
-#include "fxq/base/status.h"
 #include "fxq/graph/float_rows.h"
-#include "fxq/quant/clip_search.h"
 
 namespace fxq {
 
@@ -48,11 +46,16 @@ Observer::Ranges Observer::ranges_of(const at::Tensor& rows) {
 }
 
 Observer::Observer(ObserverOptions options) : options_(std::move(options)) {
-  const auto floats = at::TensorOptions(at::kFloat).device(options_.factory_kwargs.device);
+  const auto dtype = options_.factory_kwargs.dtype == DType::kF64 ? at::kDouble : at::kFloat;
+  const auto floats = at::TensorOptions(dtype).device(options_.factory_kwargs.device);
   const float infinity = std::numeric_limits<float>::infinity();
-  min_val_ = register_buffer("min_val", at::full({options_.channel_len}, infinity, floats));
-  max_val_ = register_buffer("max_val", at::full({options_.channel_len}, -infinity, floats));
-  batches_ = register_buffer("batches", at::zeros({1}, floats.dtype(at::kLong)));
+  min_val_ = add_tensor("min_val", at::full({options_.channel_len}, infinity, floats));
+  max_val_ = add_tensor("max_val", at::full({options_.channel_len}, -infinity, floats));
+  batches_ = add_tensor("batches", at::zeros({1}, floats.dtype(at::kLong)));
+}
+
+at::Tensor Observer::add_tensor(const std::string& name, const at::Tensor& value) {
+  return tensors_.emplace_back(name, register_buffer(name, value)).second;
 }
 
 at::Tensor Observer::rows_of(const at::Tensor& x) const {
@@ -74,21 +77,49 @@ at::Tensor Observer::forward(const at::Tensor& x) {
       "batch ", batch,
       " holds NaN or infinity here; a scale cannot be found. Check the data "
       "and the float model");
-  const Ranges range = batch_ranges(rows, seen);
-  const Ranges next = batch == 0 ? range : merge({min_val_, max_val_}, range, batch);
-  min_val_.set_data(next.min.to(min_val_.device()));
-  max_val_.set_data(next.max.to(max_val_.device()));
+  const Ranges next = observe({min_val_, max_val_}, {rows, seen, batch});
+  min_val_.set_data(next.min.to(min_val_.options()));
+  max_val_.set_data(next.max.to(max_val_.options()));
   batches_.set_data(batches_ + 1);
   return x;
 }
 
-Observer::Ranges Observer::batch_ranges(const at::Tensor&, Ranges seen) const { return seen; }
+absl::Span<const float> Observer::Batch::row(int64_t c) const {
+  const auto width = static_cast<size_t>(rows.size(1));
+  return {rows.data_ptr<float>() + static_cast<size_t>(c) * width, width};
+}
+
+float Observer::Batch::max_abs(int64_t c) const {
+  return std::max(std::abs(seen.min[c].item<float>()), std::abs(seen.max[c].item<float>()));
+}
+
+Observer::Ranges Observer::observe(const Ranges& record, const Batch& batch) {
+  const Ranges range = batch_ranges(batch);
+  return batch.index == 0 ? range : merge(record, range, batch.index);
+}
+
+Observer::Ranges Observer::merge(const Ranges& record, const Ranges& range, int64_t batches) const {
+  const double equal = 1.0 / static_cast<double>(batches + 1);
+  return average(record, range, options_.averaging_constant.value_or(equal));
+}
+
+Observer::Ranges Observer::average(const Ranges& record, const Ranges& range, double c) {
+  return {record.min + c * (range.min - record.min), record.max + c * (range.max - record.max)};
+}
+
+Observer::Ranges Observer::clipped(const Batch& batch,
+                                   const std::function<float(int64_t c)>& clip) {
+  at::Tensor clips = at::empty({batch.rows.size(0)}, at::kFloat);
+  for (int64_t c = 0; c < clips.numel(); ++c) clips.data_ptr<float>()[c] = clip(c);
+  return {at::maximum(batch.seen.min, clips.neg()), at::minimum(batch.seen.max, clips)};
+}
 
 std::pair<at::Tensor, at::Tensor> Observer::calculate_qparams() const {
   const at::Tensor zero_point = at::zeros(min_val_.sizes(), min_val_.options().dtype(at::kInt));
-  if (!has_data()) return {at::full(min_val_.sizes(), 1.0, min_val_.options()), zero_point};
+  const auto floats = min_val_.options().dtype(at::kFloat);
+  if (!has_data()) return {at::full(min_val_.sizes(), 1.0, floats), zero_point};
   const float half_width = options_.range().half_width();
-  const at::Tensor scale = at::maximum(min_val_.abs(), max_val_.abs()).div(half_width);
+  const at::Tensor scale = at::maximum(min_val_.abs(), max_val_.abs()).to(floats).div(half_width);
   return {scale.clamp_min(std::numeric_limits<float>::epsilon()), zero_point};
 }
 
@@ -98,15 +129,15 @@ void Observer::reset() {
   const float infinity = std::numeric_limits<float>::infinity();
   min_val_.set_data(at::full_like(min_val_, infinity));
   max_val_.set_data(at::full_like(max_val_, -infinity));
-  batches_.set_data(at::zeros_like(batches_));
-}
-
-std::vector<std::pair<std::string, at::Tensor>> Observer::tensors() const {
-  return {{"min_val", min_val_}, {"max_val", max_val_}, {"batches", batches_}};
+  for (auto& [name, tensor] : tensors_) {
+    if (!tensor.is_same(min_val_) && !tensor.is_same(max_val_)) {
+      tensor.set_data(at::zeros_like(tensor));
+    }
+  }
 }
 
 void Observer::set_tensor(const std::string& name, const at::Tensor& value) {
-  for (auto& [key, tensor] : tensors()) {
+  for (auto& [key, tensor] : tensors_) {
     if (key == name) return tensor.set_data(value.detach());
   }
   FXQ_CHECK(false, "an observer has no tensor " + name);
@@ -116,10 +147,9 @@ Observer::Ranges MinMaxObserver::merge(const Ranges& record, const Ranges& batch
   return {at::minimum(record.min, batch.min), at::maximum(record.max, batch.max)};
 }
 
-Observer::Ranges MovingAverageMinMaxObserver::merge(const Ranges& record, const Ranges& batch,
+Observer::Ranges MovingAverageMinMaxObserver::merge(const Ranges& record, const Ranges& range,
                                                     int64_t) const {
-  const double c = options().averaging_constant;
-  return {record.min + c * (batch.min - record.min), record.max + c * (batch.max - record.max)};
+  return average(record, range, options().averaging_constant.value_or(0.01));
 }
 
 namespace {
@@ -134,60 +164,5 @@ ObserverOptions with_axis(ObserverOptions options) {
 MovingAveragePerChannelMinMaxObserver::MovingAveragePerChannelMinMaxObserver(
     ObserverOptions options)
     : MovingAverageMinMaxObserver(with_axis(std::move(options))) {}
-
-Observer::Ranges MseObserver::batch_ranges(const at::Tensor& rows, Ranges seen) const {
-  const at::Tensor limit = at::maximum(seen.min.abs(), seen.max.abs());
-  const at::Tensor clip = limit.clone();
-  const auto count = static_cast<size_t>(rows.size(1));
-  const float* data = rows.data_ptr<float>();
-  for (int64_t c = 0; c < rows.size(0); ++c) {
-    const absl::Span<const float> row(data + static_cast<size_t>(c) * count, count);
-    clip[c].fill_(best_clip(row, limit[c].item<float>(), options().range()));
-  }
-  return {at::maximum(seen.min, clip.neg()), at::minimum(seen.max, clip)};
-}
-
-Observer::Ranges MseObserver::merge(const Ranges& record, const Ranges& batch,
-                                    int64_t batches) const {
-  const double weight = 1.0 / static_cast<double>(batches + 1);
-  return {record.min + weight * (batch.min - record.min),
-          record.max + weight * (batch.max - record.max)};
-}
-
-namespace {
-
-struct ObserverRow {
-  const char* name;
-  const char* short_name;  // the user guide's
-  std::shared_ptr<Observer> (*make)(const ObserverOptions&);
-};
-
-template <typename T>
-std::shared_ptr<Observer> make(const ObserverOptions& options) {
-  return std::make_shared<T>(options);
-}
-
-constexpr ObserverRow kObservers[] = {
-    {"MinMaxObserver", "min_max", make<MinMaxObserver>},
-    {"MovingAverageMinMaxObserver", "moving_average_min_max", make<MovingAverageMinMaxObserver>},
-    {"MovingAveragePerChannelMinMaxObserver", "moving_average_per_channel_min_max",
-     make<MovingAveragePerChannelMinMaxObserver>},
-    {"MseObserver", "mse", make<MseObserver>},
-};
-
-}  // namespace
-
-absl::StatusOr<std::shared_ptr<Observer>> make_observer(std::string_view name,
-                                                        const ObserverOptions& options) {
-  FXQ_RETURN_IF_ERROR(options.validate());
-  std::vector<std::string> known;
-  for (const ObserverRow& row : kObservers) {
-    if (name == row.name || name == row.short_name) return row.make(options);
-    known.emplace_back(row.name);
-    known.emplace_back(row.short_name);
-  }
-  return absl::InvalidArgumentError(
-      fmt::format("there is no observer '{}'; {}", name, did_you_mean(name, known)));
-}
 
 }  // namespace fxq

@@ -1,11 +1,12 @@
 // Observers record the range of the tensors they see and turn it into a scale. They are
 // torch::nn::Modules; all they know is in registered buffers, so saving and resuming is complete.
-// Which class records what: observer_table() in observer.cc.
+// Those of calibration: calibration_observers.h; the table of all: observer_table.cc.
 #pragma once
 
 #include <ATen/core/TensorBody.h>
 #include <torch/nn/module.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,36 +14,56 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "fxq/quant/observer_options.h"
 
 namespace fxq {
 
 class Observer : public torch::nn::Module {
  public:
-  explicit Observer(ObserverOptions options);
+  // Of options that are valid: make_observer checks them, and what only some classes take.
+  explicit Observer(ObserverOptions options = {});
 
   // Records x and returns it. Throws c10::Error, naming the batch, if x holds NaN or infinity.
   at::Tensor forward(const at::Tensor& x);
   // Scales f32[C] and zero points i32[C] (all 0); scale 1 before any data.
-  std::pair<at::Tensor, at::Tensor> calculate_qparams() const;
+  virtual std::pair<at::Tensor, at::Tensor> calculate_qparams() const;
 
-  virtual std::string_view class_name() const = 0;
+  virtual std::string_view class_name() const = 0;  // what make_observer knows it by
   const ObserverOptions& options() const { return options_; }
-  bool has_data() const;
+  virtual bool has_data() const;
   void reset();
 
-  // min_val f32[C], max_val f32[C], batches i64[1]
-  std::vector<std::pair<std::string, at::Tensor>> tensors() const;
+  // min_val f32[C], max_val f32[C], batches i64[1], and what the class adds
+  const std::vector<std::pair<std::string, at::Tensor>>& tensors() const { return tensors_; }
   void set_tensor(const std::string& name, const at::Tensor& value);
 
  protected:
   struct Ranges {
     at::Tensor min, max;  // f32[C]
   };
-  // The range that one batch asks for; `rows` is f32[C, n], dense.
-  virtual Ranges batch_ranges(const at::Tensor& rows, Ranges seen) const;
-  // How the batch changes the record; the first batch is stored as it is.
-  virtual Ranges merge(const Ranges& record, const Ranges& batch, int64_t batches) const = 0;
+  // One batch: `rows` is f32[C, n], dense and finite.
+  struct Batch {
+    at::Tensor rows;
+    Ranges seen;
+    int64_t index;
+    absl::Span<const float> row(int64_t c) const;
+    float max_abs(int64_t c) const;
+  };
+  // The record after this batch. By default merge(record, batch_ranges(batch)), and the first
+  // batch's ranges as they are.
+  virtual Ranges observe(const Ranges& record, const Batch& batch);
+  // The range that one batch asks for: what it holds.
+  virtual Ranges batch_ranges(const Batch& batch) const { return batch.seen; }
+  // How that changes the record: m += c * (batch - m), where c is averaging_constant or, unset,
+  // what gives all batches equal weight.
+  virtual Ranges merge(const Ranges& record, const Ranges& range, int64_t batches) const;
+
+  static Ranges average(const Ranges& record, const Ranges& range, double c);
+  // batch.seen cut to [-clip(c), clip(c)].
+  static Ranges clipped(const Batch& batch, const std::function<float(int64_t c)>& clip);
+  // A buffer that is saved and copied with the observer; reset() makes it zero.
+  at::Tensor add_tensor(const std::string& name, const at::Tensor& value);
 
  private:
   at::Tensor rows_of(const at::Tensor& x) const;
@@ -50,6 +71,7 @@ class Observer : public torch::nn::Module {
 
   ObserverOptions options_;
   at::Tensor min_val_, max_val_, batches_;
+  std::vector<std::pair<std::string, at::Tensor>> tensors_;
 };
 
 // The least and greatest value of all batches.
@@ -62,7 +84,7 @@ class MinMaxObserver : public Observer {
   Ranges merge(const Ranges& record, const Ranges& batch, int64_t batches) const override;
 };
 
-// m += averaging_constant * (batch - m)
+// m += averaging_constant * (batch - m), 0.01 unless given
 class MovingAverageMinMaxObserver : public Observer {
  public:
   using Observer::Observer;
@@ -75,24 +97,22 @@ class MovingAverageMinMaxObserver : public Observer {
 // The same per channel; ch_axis is 0 unless given.
 class MovingAveragePerChannelMinMaxObserver : public MovingAverageMinMaxObserver {
  public:
-  explicit MovingAveragePerChannelMinMaxObserver(ObserverOptions options);
+  explicit MovingAveragePerChannelMinMaxObserver(ObserverOptions options = {});
   std::string_view class_name() const override { return "MovingAveragePerChannelMinMaxObserver"; }
-};
-
-// Per batch the range of least squared error (clip_search.h); the mean over all batches.
-class MseObserver : public Observer {
- public:
-  using Observer::Observer;
-  std::string_view class_name() const override { return "MseObserver"; }
-
- protected:
-  Ranges batch_ranges(const at::Tensor& rows, Ranges seen) const override;
-  Ranges merge(const Ranges& record, const Ranges& batch, int64_t batches) const override;
 };
 
 // By class name, or by the user guide's short name ("mse", "min_max"). InvalidArgument names the
 // nearest ones, and every bad option.
 absl::StatusOr<std::shared_ptr<Observer>> make_observer(std::string_view name,
                                                         const ObserverOptions& options);
+// The options as that observer would have them: with the channel axis of its class. Errors as
+// above.
+absl::StatusOr<ObserverOptions> observer_options(std::string_view name,
+                                                 const ObserverOptions& options);
+
+using ObserverFactory = std::function<std::shared_ptr<Observer>(const ObserverOptions&)>;
+// Makes a class of the user's known to make_observer, qconfigs and loading, for the whole process.
+// Its class_name() must give `name`. InvalidArgument if the name is taken.
+absl::Status register_observer(std::string name, ObserverFactory factory);
 
 }  // namespace fxq

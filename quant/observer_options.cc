@@ -4,14 +4,48 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <vector>
+#include <limits>
 
 namespace fxq {
+
+std::string_view qscheme_name(QScheme qscheme) {
+  return qscheme == QScheme::kPerTensorSymmetric ? "per_tensor_symmetric" : "per_channel_symmetric";
+}
+
+std::optional<QScheme> qscheme_from_name(std::string_view name) {
+  constexpr std::string_view kModule = "torch.";
+  if (name.substr(0, kModule.size()) == kModule) name.remove_prefix(kModule.size());
+  for (QScheme qscheme : {QScheme::kPerTensorSymmetric, QScheme::kPerChannelSymmetric}) {
+    if (name == qscheme_name(qscheme)) return qscheme;
+  }
+  return std::nullopt;
+}
 
 QRange ObserverOptions::range() const {
   QRange range = range_of(dtype);
   if (reduce_range) range = {range.min / 2, range.max / 2};
   return {quant_min.value_or(range.min), quant_max.value_or(range.max)};
+}
+
+bool ObserverOptions::has_full_range() const { return range() == range_of(dtype); }
+
+void ObserverOptions::check_numbers(std::vector<std::string>& problems) const {
+  const double c = averaging_constant.value_or(0);
+  if (!(c >= 0 && c <= 1)) {
+    problems.push_back(fmt::format("averaging_constant {} is outside of 0..1", c));
+  }
+  if (!(percentile > 0 && percentile <= 100)) {
+    problems.push_back(fmt::format("percentile {} is outside of 0..100", percentile));
+  }
+  constexpr int kFewest = 256, kMost = 1 << 16;
+  if (bins < kFewest || bins > kMost) {
+    problems.push_back(fmt::format("bins {} is outside of {}..{}", bins, kFewest, kMost));
+  }
+  if (!(scale > 0 && scale <= std::numeric_limits<float>::max())) {
+    problems.push_back(fmt::format("scale {} is no positive, finite number", scale));
+  }
+  if (!(xmin < xmax)) problems.push_back(fmt::format("xmin {} is not below xmax {}", xmin, xmax));
+  if (!(std_scale > 0)) problems.push_back(fmt::format("std_scale {} is not positive", std_scale));
 }
 
 absl::Status ObserverOptions::validate() const {
@@ -27,12 +61,14 @@ absl::Status ObserverOptions::validate() const {
                       asked.max, qdtype_name(dtype), limit.min, limit.max));
     }
   }
-  if (!(averaging_constant >= 0 && averaging_constant <= 1)) {
-    problems.push_back(fmt::format("averaging_constant {} is outside of 0..1", averaging_constant));
-  }
+  check_numbers(problems);
   if (qscheme && (*qscheme == QScheme::kPerChannelSymmetric) != ch_axis.has_value()) {
     problems.push_back(
         "qscheme contradicts ch_axis: per channel needs an axis, per tensor has none");
+  }
+  if (factory_kwargs.dtype != DType::kF32 && factory_kwargs.dtype != DType::kF64) {
+    problems.push_back(fmt::format("factory_kwargs: buffers are f32 or f64, not {}",
+                                   dtype_name(factory_kwargs.dtype)));
   }
   if (channel_len < 1) problems.push_back(fmt::format("channel_len is {}", channel_len));
   if (is_sync_quantize) {

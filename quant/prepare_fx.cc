@@ -4,13 +4,13 @@
 //                                   return %relu_fq
 #include "fxq/quant/prepare_fx.h"
 
-#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "fxq/base/status.h"
 #include "fxq/graph/verifier.h"
 #include "fxq/graph/view.h"
+#include "fxq/quant/float_calls.h"
 #include "fxq/quant/fuse_fx.h"
 #include "fxq/quant/op_support.h"
 #include "fxq/quant/quant_op_module.h"
@@ -37,11 +37,15 @@ absl::Status check_request(const GraphModule& model, const PrepareOptions& optio
   return absl::OkStatus();
 }
 
-// Weights are known now: their scales need no data.
+// Their scales need no data: the first run, or convert_fx, finds them.
 absl::Status quantize_weights(GraphModule& gm, const QuantPlan& plan) {
-  static const FakeQuantizeFactory standard(
-      {"MovingAveragePerChannelMinMaxObserver", {}, false, true, {1.0}});
-  const at::NoGradGuard no_grad;
+  static const FakeQuantizeFactory standard = [] {
+    FakeQuantizeOptions options;
+    options.observer = "MovingAveragePerChannelMinMaxObserver";
+    options.calibration = true;
+    options.observer_kwargs.averaging_constant = 1.0;
+    return FakeQuantizeFactory(options);
+  }();
   for (const Node* node : gm.graph().nodes()) {
     const OpModule* op = gm.op_module(*node);
     const bool done = dynamic_cast<const QuantOpModule*>(op) != nullptr;
@@ -49,15 +53,6 @@ absl::Status quantize_weights(GraphModule& gm, const QuantPlan& plan) {
     const QConfig& qconfig = *plan.integer_ops.at(node);
     FXQ_ASSIGN_OR_RETURN(auto module, make_quant_op_module(*op, qconfig.weight.value_or(standard)));
     module->train(op->is_training());
-    const at::Tensor weight = module->tensor(op_def(node->op()).weight);
-    module->weight_fake_quant()->enable_fake_quant(false);  // its range is all that is asked for
-    try {
-      module->weight_fake_quant()->forward(weight);
-    } catch (const c10::Error& error) {
-      return absl::InvalidArgumentError(fmt::format("the weight of '{}' cannot be quantized: {}",
-                                                    node->target(),
-                                                    error.what_without_backtrace()));
-    }
     gm.set_module(node->target(), std::move(module));
   }
   return absl::OkStatus();
@@ -90,9 +85,41 @@ absl::Status insert_fake_quant(GraphModule& gm, const QuantPlan& plan, Node* val
   return absl::OkStatus();
 }
 
-absl::Status insert_group(GraphModule& gm, const QuantPlan& plan, const ScaleGroup& group) {
-  FXQ_ASSIGN_OR_RETURN(const auto factory, group.qconfig->activation->with_args(
-                                               {{"dtype", std::string(qdtype_name(group.dtype))}}));
+// Why a fake quant must not write into `value`; "" if it may.
+std::string keeps_value(const QuantPlan& plan, const Node& value) {
+  if (!value.is_call()) return fmt::format("%{} is the caller's", value.name());
+  if (plan.is_integer_value(&value)) return "";  // everybody reads the fake quant
+  for (const Node* user : value.users()) {
+    if (!plan.runs_in_integers(user)) {
+      return fmt::format("%{} reads the float value too", user->name());
+    }
+  }
+  return fmt::format("%{} is made by a float op, whose result may be part of another",
+                     value.name());
+}
+
+// The qconfig's activation for this group: quint8 has a range of its own; in_place is only for
+// values that nobody else holds.
+absl::StatusOr<FakeQuantizeFactory> factory_for(QuantPlan& plan, const ScaleGroup& group) {
+  const FakeQuantizeOptions& options = group.qconfig->activation->options();
+  QKwargs kwargs;
+  if (group.dtype != options.observer_kwargs.dtype) {
+    kwargs = {
+        {"dtype", std::string(qdtype_name(group.dtype))}, {"quant_min", {}}, {"quant_max", {}}};
+  }
+  for (const Node* value : group.observed) {
+    const std::string reason = options.in_place ? keeps_value(plan, *value) : "";
+    if (reason.empty()) continue;
+    kwargs.emplace_back("in_place", false);
+    plan.report.notes.push_back(
+        fmt::format("in_place is ignored at %{}: {}", value->name(), reason));
+    break;
+  }
+  return group.qconfig->activation->with_args(kwargs);
+}
+
+absl::Status insert_group(GraphModule& gm, QuantPlan& plan, const ScaleGroup& group) {
+  FXQ_ASSIGN_OR_RETURN(const auto factory, factory_for(plan, group));
   FXQ_ASSIGN_OR_RETURN(const auto module, factory());
   const std::string path = gm.unique_path(group.observed[0]->name() + "_fq");
   gm.set_module(path, module);
@@ -133,6 +160,7 @@ absl::StatusOr<ObservedGraphModule> prepare_calibration_fx(const GraphModule& mo
   GraphModule gm = fused.copy(GraphModule::Copy::kCloneBuffers);
   FXQ_ASSIGN_OR_RETURN(
       QuantPlan plan, plan_quantization(gm, qconfig_dict, {options.march, options.optimize_graph}));
+  gm.settings.erase(kFloatCallsSetting);  // the qconfigs are found
   FXQ_RETURN_IF_ERROR(check_stubs(gm, plan, options));
   FXQ_RETURN_IF_ERROR(quantize_weights(gm, plan));
   for (const ScaleGroup& group : plan.groups) {

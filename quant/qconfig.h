@@ -3,14 +3,12 @@
 #pragma once
 
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "fxq/graph/graph_module.h"
 #include "fxq/quant/fake_quantize_options.h"
 #include "fxq/quant/march.h"
 
@@ -25,6 +23,7 @@ struct QConfig {
   // default (March::CPU: as "cpu"; the BPU marches: never). "bpu": never.
   std::string backend;
 };
+bool operator==(const QConfig& a, const QConfig& b);
 
 // mse over all batches with equal weight; weights min-max per channel.
 absl::StatusOr<QConfig> get_default_calib_qconfig(std::string_view dtype = "qint8",
@@ -47,38 +46,15 @@ absl::StatusOr<QConfig> get_default_qat_out_qconfig(
     std::string_view dtype = "qint8", std::string_view weight_fake_quant = "fake_quant",
     const QKwargs& weight_qkwargs = {}, std::string_view backend = "");
 
-// Priority, in increasing order: global, module_type, module_name, module_qconfig. A qconfig of
-// nullopt means: do not quantize what matches. A later entry of a list wins.
+// Which node has which: qconfig_resolver.h. Priority, in increasing order: global, module_type,
+// module_name, module_qconfig. A qconfig of nullopt means: do not quantize what matches. A later
+// entry of a list wins.
 struct QConfigDict {
   using Entries = std::vector<std::pair<std::string, std::optional<QConfig>>>;
   std::optional<QConfig> global;
   Entries module_type;     // class names, "torch.nn.modules.conv.Conv2d" or "Conv2d"
   Entries module_name;     // paths: the exact one, else the nearest ancestor
   Entries module_qconfig;  // what Python sets as module.qconfig; paths as above
-};
-
-// Answers "which qconfig has this node?" for one model. Functions and methods have their owner's.
-class QConfigResolver {
- public:
-  QConfigResolver(const GraphModule& gm, const QConfigDict& dict);
-  // nullptr: not quantized.
-  const QConfig* find(const Node& node) const;
-  // InvalidArgument: paths and classes of the dict that no node of the graph has, each with the
-  // nearest one.
-  absl::Status check_names() const;
-
- private:
-  struct Names {
-    std::set<std::string> paths, classes;
-  };
-
-  Owner owner_of(const Node& node) const;
-  std::string_view class_at(std::string_view path) const;  // "" if unknown
-  Names names() const;  // what the graph's nodes can be called by
-
-  const GraphModule& gm_;
-  const QConfigDict& dict_;
-  std::vector<std::pair<std::string, std::string>> classes_;  // path -> class, sorted by path
 };
 
 // True if an op with this qconfig may use quint8 on the march. InvalidArgument for an unknown

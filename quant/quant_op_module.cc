@@ -58,8 +58,22 @@ std::shared_ptr<OpModule> QuantOpModule::without_fake_quant() const {
   return plain;
 }
 
+absl::Status QuantOpModule::observe_weight() {
+  const std::lock_guard<std::mutex> lock(first_run_);
+  if (weight_fq_->is_calibrated()) return absl::OkStatus();
+  try {
+    weight_fq_->observe(tensor(op_def(op()).weight));
+  } catch (const c10::Error& error) {
+    return absl::InvalidArgumentError("its weight cannot be quantized: " +
+                                      std::string(error.what_without_backtrace()));
+  }
+  return absl::OkStatus();
+}
+
 c10::IValue QuantOpModule::call(const std::string& method, std::vector<c10::IValue> inputs) {
   TORCH_CHECK(method == "forward", kind(), " has no method '", method, "'");
+  const absl::Status observed = observe_weight();
+  TORCH_CHECK(observed.ok(), std::string(observed.message()));
   auto stack = bind(std::move(inputs));
   TORCH_CHECK(stack.ok(), std::string(stack.status().message()));
   const c10::FunctionSchema& schema = *callee().schema;
@@ -102,10 +116,14 @@ absl::StatusOr<std::shared_ptr<QuantOpModule>> make_quant_op_module(
   const OpDef& def = op_def(op.op());
   const at::Tensor tensor = op.tensor(def.weight);
   FXQ_CHECK(tensor.defined(), "a weighted module has a weight");
-  FXQ_ASSIGN_OR_RETURN(
-      auto factory, weight.with_args({{"ch_axis", Argument(def.channel_axis)},
-                                      {"channel_len", Argument(tensor.size(def.channel_axis))}}));
-  FXQ_ASSIGN_OR_RETURN(auto fake_quant, factory());
+  FakeQuantizeOptions options = weight.options();
+  FXQ_ASSIGN_OR_RETURN(options.observer_kwargs,
+                       observer_options(options.observer, options.observer_kwargs));
+  if (options.observer_kwargs.ch_axis) {
+    options.observer_kwargs.ch_axis = def.channel_axis;
+    options.observer_kwargs.channel_len = static_cast<int>(tensor.size(def.channel_axis));
+  }
+  FXQ_ASSIGN_OR_RETURN(auto fake_quant, FakeQuantize::create(std::move(options)));
   return std::make_shared<QuantOpModule>(op, std::move(fake_quant));
 }
 

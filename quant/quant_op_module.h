@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -19,6 +20,9 @@ class QuantOpModule : public OpModule {
   QuantOpModule(const OpModule& op, std::shared_ptr<FakeQuantize> weight_fake_quant);
 
   const std::shared_ptr<FakeQuantize>& weight_fake_quant() const { return weight_fq_; }
+  // Sees to a scale for the weight, which needs no data: nothing, if it has one. The first run does
+  // it too. InvalidArgument, naming no one, if the weight holds NaN or infinity.
+  absl::Status observe_weight();
   // The float module again; shares the tensors.
   std::shared_ptr<OpModule> without_fake_quant() const;
 
@@ -31,9 +35,11 @@ class QuantOpModule : public OpModule {
 
  private:
   std::shared_ptr<FakeQuantize> weight_fq_;
+  std::mutex first_run_;  // callers may meet in it
 };
 
-// The weight arguments of the module's op: axis of output channels, and how many there are.
+// With a scale per output channel if the factory's observer keeps one per channel: the axis and the
+// number of channels are the op's. Else one scale for the whole weight.
 absl::StatusOr<std::shared_ptr<QuantOpModule>> make_quant_op_module(
     const OpModule& op, const FakeQuantizeFactory& weight);
 

@@ -11,6 +11,7 @@
 #include "fxq/graph/view.h"
 #include "fxq/quant/observer.h"
 #include "fxq/quant/op_support.h"
+#include "fxq/quant/qconfig_resolver.h"
 
 namespace fxq {
 namespace {
@@ -56,6 +57,7 @@ class Planner {
     for (Node* node : nodes_) {
       if (plan_.runs_in_integers(node)) connect(node);
     }
+    plan_.report.notes = resolver_.notes();
     FXQ_RETURN_IF_ERROR(make_groups());
     return std::move(plan_);
   }
@@ -159,9 +161,9 @@ class Planner {
           group.observed[0]->name()));
     }
     const FakeQuantizeOptions& activation = group.qconfig->activation->options();
-    FXQ_ASSIGN_OR_RETURN(const auto observer,
-                         make_observer(activation.observer, activation.observer_kwargs));
-    if (observer->options().ch_axis) {
+    FXQ_ASSIGN_OR_RETURN(const ObserverOptions options,
+                         observer_options(activation.observer, activation.observer_kwargs));
+    if (options.ch_axis) {
       return absl::InvalidArgumentError(fmt::format(
           "%{}: {} keeps a scale per channel, which weights have; an activation has one scale: use "
           "MinMaxObserver, MovingAverageMinMaxObserver or MseObserver",
@@ -170,8 +172,22 @@ class Planner {
     group.dtype = activation.observer_kwargs.dtype;
     FXQ_ASSIGN_OR_RETURN(const bool may_be_unsigned,
                          allows_unsigned(*group.qconfig, options_.march));
-    if (group.dtype == DType::kI8 && non_negative && may_be_unsigned) group.dtype = DType::kU8;
+    // A range of the user's own is one of qint8.
+    const bool has_own_range = !activation.observer_kwargs.has_full_range();
+    if (has_own_range) note_range(*group.observed[0], activation.observer_kwargs);
+    if (group.dtype == DType::kI8 && non_negative && may_be_unsigned && !has_own_range) {
+      group.dtype = DType::kU8;
+    }
     return absl::OkStatus();
+  }
+
+  void note_range(const Node& value, const ObserverOptions& options) {
+    const QRange range = options.range();
+    plan_.report.notes.push_back(
+        fmt::format("%{}: quant_min {}, quant_max {} is less than {} has: good for training, "
+                    "convert_fx refuses "
+                    "it",
+                    value.name(), range.min, range.max, qdtype_name(options.dtype)));
   }
 
   const GraphModule& gm_;

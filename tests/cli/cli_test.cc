@@ -95,6 +95,46 @@ TEST_F(CliTest, SameCommandGivesSameBytes) {
   EXPECT_EQ(*read_file(in("a.fxq")), *read_file(in("b.fxq")));
 }
 
+TEST_F(CliTest, QConfigsByFlagAndByFile) {
+  const std::string quantize = "quantize " + digits("digits.script.pt") + " --calib " +
+                               digits("calib_images.npy") + " -o " + in("d.fxq");
+  const Outcome flags = fxq(quantize + " --int16 'layer1.*' --float fc");
+  ASSERT_EQ(flags.code, 0) << flags.text;
+  EXPECT_THAT(flags.text, HasSubstr("5 int8, 2 int16, 1 float"));
+  EXPECT_THAT(flags.text, HasSubstr("float: %fc (linear) E002"));
+  refused("quantize " + digits("digits.script.pt") + " --calib " + digits("calib_images.npy") +
+              " --float 'laier*' -o " + in("no.fxq"),
+          "no module fits 'laier*'", in("no.fxq"));
+  std::ofstream(in("c.json")) << R"({"qconfig": {"module_name": [["layer1*", {"dtype": "qint16"}]],
+                                     "": {"activation_qkwargs": {"observer": "percentile"}}}})";
+  const Outcome table =
+      fxq("inspect " + digits("digits.script.pt") + " --shape 2x1x8x8 --config " + in("c.json"));
+  EXPECT_EQ(table.code, 0) << table.text;
+  EXPECT_THAT(table.text, HasSubstr("module_name \"layer1.relu\"  qint16"));
+  EXPECT_THAT(table.text, HasSubstr("qint8 percentile"));
+  EXPECT_EQ(fxq(quantize + " --config " + in("c.json")).code, 0);
+}
+
+// The tables name the layers; the config that sensitivity writes goes back into quantize.
+TEST_F(CliTest, CompareAndSensitivity) {
+  const std::string model = digits("digits.script.pt") + " --calib " + digits("calib_images.npy");
+  std::ofstream(in("one.json"))
+      << R"({"qconfig": {"": {"weight_qkwargs": {"observer": "min_max"}}}})";
+  const Outcome table = fxq("compare " + model + " --config " + in("one.json") + " -q");
+  EXPECT_EQ(table.code, 0) << table.text;
+  EXPECT_THAT(table.text, HasSubstr("local dB"));
+  EXPECT_THAT(table.text, HasSubstr("per-tensor weight: "));
+  EXPECT_EQ(fxq("compare " + model + " -q --worst").text.find("per-tensor"), std::string::npos);
+  const Outcome ranked = fxq("sensitivity " + model + " -q --keep 2 -o " + in("c.json"));
+  EXPECT_EQ(ranked.code, 0) << ranked.text;
+  EXPECT_THAT(ranked.text, HasSubstr("with these in float"));
+  const Outcome again =
+      fxq("quantize " + model + " --config " + in("c.json") + " -o " + in("d.fxq"));
+  EXPECT_EQ(again.code, 0) << again.text;
+  EXPECT_THAT(again.text, HasSubstr("6 int8, 0 int16, 2 float"));
+  refused("compare " + in("d.fxq") + " --calib x.npy", "is quantized already");
+}
+
 TEST_F(CliTest, EagerEqualsTracedGraph) {
   const std::string run =
       "run " + digits("digits.trace.pt") + " --input " + digits("test_images.npy") + " --output ";

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fxq/graph/graph_module.h"
+#include "fxq/quant/qconfig.h"
 #include "fxq/quant/quantized_graph.h"
 
 namespace fxq::export_test {
@@ -28,6 +29,7 @@ std::optional<QuantizedGraph> quantize_fixture(const std::string& name, const Gr
 // A graph in the text form.
 FloatNet text_net(const std::string& text);
 std::optional<QuantizedGraph> quantize_net(const FloatNet& net);
+std::optional<QuantizedGraph> quantize_net(const FloatNet& net, const QConfig& qconfig);
 
 // Seeded normal values of the placeholders' types.
 std::vector<c10::IValue> random_inputs(const GraphModule& gm, uint64_t seed);

@@ -72,6 +72,26 @@ TEST(QdqTest, NodesAreWithinOneStep) {
   expect_nodes_within_one_step(*quantized, net.input);
 }
 
+// A scalar scale, which opset 10 has already.
+TEST(QdqTest, PerTensorWeights) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  const FloatNet net = text_net(kNet);
+  QConfig qconfig = *get_default_calib_qconfig();
+  qconfig.weight = *FakeQuantizeFactory().with_args({{"observer", "MovingAverageMinMaxObserver"}});
+  const auto quantized = quantize_net(net, qconfig);
+  ASSERT_TRUE(quantized);
+  expect_nodes_within_one_step(*quantized, net.input);
+  ExportOptions options;
+  options.opset_version = 11;
+  ExportSummary summary;
+  const auto model = build_onnx_model(quantized->graph_module(), net.input, options, summary);
+  ASSERT_TRUE(model.ok()) << model.status();
+  for (const auto& tensor : (*model)->graph().initializer()) {
+    if (tensor.name() != "conv.weight_scale") continue;
+    EXPECT_EQ(tensor.dims_size(), 0);
+  }
+}
+
 TEST(QdqTest, WeightsAndNames) {
   const FloatNet net = text_net(kNet);
   const auto quantized = quantize_net(net);

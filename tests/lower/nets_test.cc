@@ -82,6 +82,24 @@ INSTANTIATE_TEST_SUITE_P(All, NetsTest,
                            return std::get<0>(info.param).name + "_" + std::get<1>(info.param);
                          });
 
+TEST(QConfigs, PerTensorWeightsRunAsTheReference) {
+  QuantizeNetOptions options;
+  options.qconfig = *get_default_calib_qconfig();
+  options.qconfig->weight = *FakeQuantizeFactory().with_args({{"observer", "min_max"}});
+  for (const auto& [name, shape] : {std::pair("onet", std::vector<int64_t>{2, 3, 48, 48}),
+                                    std::pair("mobilenet_v2", std::vector<int64_t>{1, 3, 64, 64}),
+                                    std::pair("unet", std::vector<int64_t>{1, 3, 32, 32})}) {
+    if (!exists(fixture(name, "script"))) GTEST_SKIP() << "make the fixture models first";
+    const auto model = quantize(fixture(name, "script"), options);
+    ASSERT_TRUE(model.ok()) << model.status();
+    auto program = lower(model->graph_module());
+    ASSERT_TRUE(program.ok()) << program.status();
+    auto executor = Executor::create(*std::move(program), with_threads(2));
+    ASSERT_TRUE(executor.ok()) << executor.status();
+    EXPECT_EQ(difference(*model, **executor, {shape}), "") << name;
+  }
+}
+
 // Nets that use one odd thing each: whatever can be quantized must also run, and agree.
 TEST(OddNets, ProgramsEqualReferences) {
   int ran = 0;

@@ -23,16 +23,19 @@ bool exists(const FixtureNet& net) {
   return std::filesystem::exists(net.model) && std::filesystem::exists(net.calib);
 }
 
-absl::StatusOr<QuantizedGraph> quantize(const FixtureNet& net, int64_t samples) {
+absl::StatusOr<QuantizedGraph> quantize(const FixtureNet& net, const QuantizeNetOptions& request) {
   FXQ_ASSIGN_OR_RETURN(const HostTensor data, read_npy(net.calib));
-  const at::Tensor calib = to_at_tensor(data).slice(0, 0, samples);
+  const at::Tensor calib = to_at_tensor(data).slice(0, 0, request.samples);
   TraceOptions options;
   options.example_inputs = {calib.slice(0, 0, 1)};
   FXQ_ASSIGN_OR_RETURN(GraphModule gm, trace_file(net.model, options));
   gm.eval();
   FXQ_RETURN_IF_ERROR(propagate_shapes(gm, {calib.slice(0, 0, 1)}));
   FXQ_ASSIGN_OR_RETURN(const GraphModule fused, fuse_fx(gm));
-  FXQ_ASSIGN_OR_RETURN(const ObservedGraphModule observed, prepare_calibration_fx(fused));
+  FXQ_ASSIGN_OR_RETURN(const QConfig standard, get_default_calib_qconfig());
+  QConfigDict qconfigs;
+  qconfigs.global = request.qconfig.value_or(standard);
+  FXQ_ASSIGN_OR_RETURN(const ObservedGraphModule observed, prepare_calibration_fx(fused, qconfigs));
   for (const at::Tensor& sample : calib.split(1)) {
     FXQ_RETURN_IF_ERROR(observed.forward({sample}).status());
   }

@@ -1,11 +1,13 @@
 // A fixture net, quantized as the CLI does it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "fxq/base/host_tensor.h"
+#include "fxq/quant/qconfig.h"
 #include "fxq/quant/quantized_graph.h"
 #include "fxq/runtime/executor.h"
 
@@ -17,8 +19,12 @@ struct FixtureNet {
 };
 
 bool exists(const FixtureNet& net);
-// Calibrates on at most `samples`, one at a time.
-absl::StatusOr<QuantizedGraph> quantize(const FixtureNet& net, int64_t samples = 4);
+struct QuantizeNetOptions {
+  int64_t samples = 4;             // at most, one at a time
+  std::optional<QConfig> qconfig;  // none: the default calibration qconfig
+};
+absl::StatusOr<QuantizedGraph> quantize(const FixtureNet& net,
+                                        const QuantizeNetOptions& options = {});
 
 // Empty if the executor's outputs on standard normal inputs of these shapes have the reference
 // interpreter's bytes; else what differs.

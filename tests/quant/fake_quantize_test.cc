@@ -86,9 +86,68 @@ TEST(FakeQuantizeTest, SetQparamsFreezes) {
   EXPECT_FALSE(fq->set_qparams(0.1, 3).ok());
   ASSERT_TRUE(fq->set_qparams(1.0 / 128).ok());
   EXPECT_TRUE(fq->is_calibrated());
-  fq->enable_observer(true);
   fq->forward(random({50}, 1, 100.0));
   EXPECT_EQ(fq->scale().item<float>(), 1.0F / 128);
+}
+
+TEST(FakeQuantizeTest, AnObserverThatIsTurnedOnAgainObserves) {
+  auto fq = make();
+  ASSERT_TRUE(fq->set_qparams(1.0 / 128).ok());
+  EXPECT_FALSE(fq->observer_enabled());
+  fq->enable_observer(true);
+  EXPECT_TRUE(fq->observer_enabled());
+  fq->forward(at::ones({4}));
+  EXPECT_EQ(fq->scale().item<float>(), 1.0F / 127.5F);
+  EXPECT_FALSE(fq->has_fixed_qparams());
+}
+
+TEST(FakeQuantizeTest, SetQparamsTakesASequence) {
+  auto fq = make({{"observer", "MovingAveragePerChannelMinMaxObserver"}, {"channel_len", 2}});
+  ASSERT_TRUE(fq->set_qparams({0.25, 0.5}).ok());
+  EXPECT_TRUE(at::equal(fq->scale(), at::tensor({0.25F, 0.5F})));
+  ASSERT_TRUE(fq->set_qparams({0.5, 0.5}, {0, 0}).ok());
+  EXPECT_FALSE(fq->set_qparams({0.5, 0.5}, {0}).ok());
+  EXPECT_FALSE(fq->set_qparams({0.5, 0.5}, {0, 1}).ok());
+  EXPECT_THAT(std::string(fq->set_qparams({0.5, 0.5, 0.5}).message()), HasSubstr("wants 2"));
+}
+
+TEST(FakeQuantizeTest, WithArgs) {
+  const auto factory = FakeQuantize::with_args({{"dtype", "qint16"}});
+  ASSERT_TRUE(factory.ok()) << factory.status();
+  const auto other = factory->with_args({{"averaging_constant", 0.5}});
+  const auto a = *(*other)();
+  const auto b = *(*other)();
+  EXPECT_NE(a, b);
+  EXPECT_EQ(a->dtype(), DType::kI16);
+  EXPECT_EQ(a->options().observer_kwargs.averaging_constant, 0.5);
+  EXPECT_EQ((*FakeQuantize::create())->options().observer, "MovingAverageMinMaxObserver");
+}
+
+// As ATen's backward, element by element; and as the slope of the staircase over many steps.
+TEST(FakeQuantizeTest, GradientsAreATens) {
+  const at::Tensor g = random({4, 6}, 9);
+  const auto gradient = [&](const at::Tensor& leaf, const at::Tensor& y) {
+    leaf.mutable_grad() = at::Tensor();
+    y.backward(g);
+    return leaf.grad().clone();
+  };
+  const at::Tensor x = random({4, 6}, 4, 2.0).set_requires_grad(true);
+  auto one = make();
+  ASSERT_TRUE(one->set_qparams(0.01).ok());
+  EXPECT_TRUE(at::equal(gradient(x, one->forward(x)),
+                        gradient(x, at::fake_quantize_per_tensor_affine(x, 0.01F, 0, -128, 127))));
+  auto each = make({{"observer", "MovingAveragePerChannelMinMaxObserver"}, {"channel_len", 4}});
+  ASSERT_TRUE(each->set_qparams({0.001, 0.01, 0.02, 0.5}).ok());
+  EXPECT_TRUE(at::equal(gradient(x, each->forward(x)),
+                        gradient(x, at::fake_quantize_per_channel_affine(
+                                        x, each->scale(), each->zero_point(), 0, -128, 127))));
+  const at::NoGradGuard no_grad;
+  const double h = 0.1;  // ten steps
+  const at::Tensor slope = (one->forward(x + h) - one->forward(x - h)) / (2 * h);
+  const at::Tensor inside = x.abs().lt(1.27 - h), outside = x.abs().gt(1.28 + h);
+  const at::Tensor analytic = x.abs().lt(1.275).to(at::kFloat);
+  EXPECT_LE((slope - analytic).masked_select(inside.logical_or(outside)).abs().max().item<float>(),
+            0.11F);
 }
 
 TEST(FakeQuantizeTest, CopiesDoNotShareState) {
@@ -122,6 +181,20 @@ TEST(FakeQuantizeTest, UnknownArgumentsAreAllListed) {
   EXPECT_THAT(std::string(bad.status().message()), HasSubstr("'dtype' wants \"qint8\""));
 }
 
+TEST(FakeQuantizeTest, QSchemeAndFactoryKwargsByName) {
+  const Argument buffers = DictArg{{{"device", "cpu"}, {"dtype", "float64"}}};
+  auto fq = make({{"observer", "MovingAveragePerChannelMinMaxObserver"},
+                  {"qscheme", "torch.per_channel_symmetric"},
+                  {"factory_kwargs", buffers}});
+  fq->forward(at::ones({1, 4}));
+  EXPECT_EQ(fq->observer()->tensors()[0].second.scalar_type(), at::kDouble);
+  auto again = read_fake_quantize(fq->tensors(), fq->attributes());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ((*again)->attributes(), fq->attributes());
+  const auto affine = FakeQuantizeFactory().with_args({{"qscheme", "per_tensor_affine"}});
+  EXPECT_THAT(std::string(affine.status().message()), HasSubstr("\"per_tensor_symmetric\" or"));
+}
+
 TEST(FakeQuantizeTest, ExtraRepr) {
   auto fq = make();
   ASSERT_TRUE(fq->set_qparams(0.25).ok());
@@ -136,7 +209,7 @@ TEST(QConfigTest, Defaults) {
   EXPECT_EQ(calib->activation->options().observer, "MseObserver");
   const auto qat = get_default_qat_qconfig();
   EXPECT_EQ(qat->activation->options().observer, "MovingAverageMinMaxObserver");
-  EXPECT_EQ(qat->activation->options().observer_kwargs.averaging_constant, 0.01);
+  EXPECT_EQ(qat->activation->options().observer_kwargs.averaging_constant.value_or(0.01), 0.01);
   EXPECT_EQ(qat->weight->options().observer_kwargs.averaging_constant, 1.0);
   EXPECT_FALSE(get_default_qat_out_qconfig()->activation.has_value());
   EXPECT_EQ(get_default_calib_qconfig("int8").status().code(), absl::StatusCode::kInvalidArgument);

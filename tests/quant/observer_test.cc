@@ -103,6 +103,39 @@ TEST(ObserverTest, BadNamesAndOptionsAreListed) {
   EXPECT_THAT(std::string(bad.status().message()), HasSubstr("[-500, 127]"));
 }
 
+TEST(ObserverTest, TheChannelAxisIsTheClasses) {
+  ObserverOptions per_channel;
+  per_channel.qscheme = QScheme::kPerChannelSymmetric;
+  EXPECT_EQ(observer("MovingAveragePerChannelMinMaxObserver", per_channel)->options().ch_axis, 0);
+  EXPECT_EQ(observer("mse", per_channel)->options().ch_axis, 0);
+  const auto refused = make_observer("MovingAverageMinMaxObserver", per_channel);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("keeps one scale"));
+  ObserverOptions axis;
+  axis.ch_axis = 1;
+  EXPECT_FALSE(make_observer("MovingAverageMinMaxObserver", axis).ok());
+  ObserverOptions per_tensor;
+  per_tensor.qscheme = QScheme::kPerTensorSymmetric;
+  EXPECT_TRUE(make_observer("MovingAverageMinMaxObserver", per_tensor).ok());
+  EXPECT_FALSE(make_observer("MovingAveragePerChannelMinMaxObserver", per_tensor).ok());
+}
+
+TEST(ObserverTest, DefaultConstructors) {
+  EXPECT_EQ(MovingAverageMinMaxObserver().options().dtype, DType::kI8);
+  EXPECT_EQ(MovingAveragePerChannelMinMaxObserver().options().ch_axis, 0);
+}
+
+TEST(ObserverTest, FactoryKwargsGiveTheBuffersTheirDtype) {
+  ObserverOptions options;
+  options.factory_kwargs.dtype = DType::kF64;
+  auto min_max = observer("min_max", options);
+  min_max->forward(at::tensor({0.5F, -3.0F}));
+  EXPECT_EQ(min_max->tensors()[0].second.scalar_type(), at::kDouble);
+  EXPECT_EQ(min_max->calculate_qparams().first.scalar_type(), at::kFloat);
+  EXPECT_EQ(scale_of(*min_max), 3.0F / 127.5F);
+  options.factory_kwargs.dtype = DType::kI8;
+  EXPECT_FALSE(make_observer("min_max", options).ok());
+}
+
 // The definition, one value at a time in double.
 double brute_error(const at::Tensor& x, float scale, QRange range) {
   double sum = 0;

@@ -1,8 +1,10 @@
 // Where fake quants stand, which values share one, and what the report says.
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "fxq/graph/text.h"
@@ -10,6 +12,7 @@
 #include "fxq/quant/fake_quantize.h"
 #include "fxq/quant/fuse_fx.h"
 #include "fxq/quant/prepare_fx.h"
+#include "fxq/quant/qconfig_resolver.h"
 #include "nets.h"
 
 namespace fxq {
@@ -315,6 +318,31 @@ graph (%x: f32[2,3,8,8]) {
 }
 )");
   EXPECT_EQ(quantized->graph_module().graph().find("q_q")->type.qparams->scale, 1.0F / 128);
+}
+
+TEST(PrepareTest, AWeightThatIsNoNumberIsNamedByTheFirstRunAndByConvert) {
+  GraphModule gm = net(kConvReluLinear);
+  gm.module("fc")->set_tensor("weight", at::full({10, 8}, std::nanf("")));
+  const auto observed = prepare_calibration_fx(gm);
+  ASSERT_TRUE(observed.ok()) << observed.status();
+  const std::string run(observed->forward({random({2, 3, 8, 8})}).status().message());
+  EXPECT_THAT(run, HasSubstr("fc"));
+  EXPECT_THAT(run, HasSubstr("its weight cannot be quantized"));
+  ConvertOptions options;
+  options.allow_uncalibrated = true;
+  const std::string converted(convert_fx(*observed, options).status().message());
+  EXPECT_THAT(converted, HasSubstr("%fc (fc): its weight cannot be quantized"));
+}
+
+TEST(PrepareTest, WeightsHaveTheirScaleWithoutData) {
+  auto observed = prepared(kConvReluLinear);
+  ASSERT_TRUE(set_fake_quantize(observed, FakeQuantState::VALIDATION).ok());
+  ASSERT_TRUE(observed.forward({random({2, 3, 8, 8})}).ok());
+  for (const auto& [path, fake_quant] : observed.fake_quants()) {
+    EXPECT_EQ(fake_quant->is_calibrated(), path == "conv.weight" || path == "fc.weight") << path;
+  }
+  EXPECT_THAT(std::string(convert_fx(prepared(kConvReluLinear)).status().message()),
+              Not(HasSubstr("weight")));
 }
 
 TEST(PrepareTest, StatesAreOneCall) {
