@@ -3,16 +3,39 @@
 #include "fxq/quant/qconfig_resolver.h"
 
 #include <fmt/format.h>
+#include <torch/csrc/jit/api/module.h>
 
 #include <algorithm>
 #include <map>
 #include <set>
 
 #include "fxq/base/nearest.h"
+#include "fxq/graph/opaque_module.h"
 #include "fxq/graph/problems.h"
+#include "fxq/tracer/wrap.h"
 
 namespace fxq {
 namespace {
+
+// A module inside one that is kept whole (wrapped, or a leaf of the user's).
+struct InnerModule {
+  std::string class_name, inside;
+};
+
+// By path. They have names, though no node of the graph calls them.
+std::map<std::string, InnerModule> inner_modules(const GraphModule& gm) {
+  std::map<std::string, InnerModule> result;
+  for (const std::string& path : gm.module_paths()) {
+    const auto whole = std::dynamic_pointer_cast<OpaqueModule>(gm.module(path));
+    if (!whole) continue;
+    for (const auto& entry : whole->script_module().named_modules()) {
+      if (entry.name.empty() || !entry.value.type()->name()) continue;
+      const std::string type = python_name(entry.value.type()->name()->qualifiedName());
+      result[path + "." + entry.name] = {type, path};
+    }
+  }
+  return result;
+}
 
 using Kind = QConfigRule::Kind;
 using Entry = QConfigDict::Entries::value_type;
@@ -199,6 +222,16 @@ std::vector<std::string> QConfigResolver::notes() const {
         "here of '{}'",
         entry, place.node->name(), others, place.last));
   }
+  const std::map<std::string, InnerModule> kept_whole = inner_modules(gm_);
+  for (const QConfigDict::Entries* entries : {&dict_.module_qconfig, &dict_.module_name}) {
+    for (const auto& [name, qconfig] : *entries) {
+      const auto inner = kept_whole.find(name);
+      if (inner == kept_whole.end()) continue;
+      lines.push_back(
+          fmt::format("qconfig: '{}' is inside '{}', which is kept whole and runs in float", name,
+                      inner->second.inside));
+    }
+  }
   return lines;
 }
 
@@ -206,8 +239,12 @@ absl::Status QConfigResolver::check_names() const {
   if (dict_.module_qconfig.empty() && dict_.module_name.empty() && dict_.module_type.empty()) {
     return absl::OkStatus();
   }
-  const std::set<std::string> paths = calls_.paths();
+  std::set<std::string> paths = calls_.paths();
   std::set<std::string> classes;
+  for (const auto& [path, inner] : inner_modules(gm_)) {
+    paths.insert(path);
+    classes.insert(inner.class_name);
+  }
   for (const auto& [value, call] : calls_.all()) {
     classes.insert(call.module.class_name);
     classes.insert(call.caller.class_name);

@@ -115,6 +115,16 @@ TEST_F(CliTest, QConfigsByFlagAndByFile) {
   EXPECT_EQ(fxq(quantize + " --config " + in("c.json")).code, 0);
 }
 
+// What is kept whole has modules too; their names are no mistake.
+TEST_F(CliTest, ModulesInsideOneThatIsKeptWholeAreKnown) {
+  std::ofstream(in("c.json")) << R"({"qconfig": {"module_name": [["layer2.conv1", null]]}})";
+  const Outcome made =
+      fxq("quantize " + digits("digits.script.pt") + " --calib " + digits("calib_images.npy") +
+          " --leaf layer2 --config " + in("c.json") + " -o " + in("m.fxq"));
+  EXPECT_EQ(made.code, 0) << made.text;
+  EXPECT_THAT(made.text, HasSubstr("'layer2.conv1' is inside 'layer2', which is kept whole"));
+}
+
 // The tables name the layers; the config that sensitivity writes goes back into quantize.
 TEST_F(CliTest, CompareAndSensitivity) {
   const std::string model = digits("digits.script.pt") + " --calib " + digits("calib_images.npy");

@@ -231,8 +231,12 @@ TEST(QdqTest, WeightsAreStoredAsInt8AtTheDefaultOpset) {
   std::ifstream file(path, std::ios::binary);
   ASSERT_TRUE(model.ParseFromIstream(&file));
   for (const onnx::TensorProto& tensor : model.graph().initializer()) {
-    if (tensor.name() == "conv.weight") EXPECT_EQ(tensor.data_type(), onnx::TensorProto::INT8);
-    if (tensor.name() == "conv.bias") EXPECT_EQ(tensor.data_type(), onnx::TensorProto::INT32);
+    if (tensor.name() == "conv.weight") {
+      EXPECT_EQ(tensor.data_type(), onnx::TensorProto::INT8);
+    }
+    if (tensor.name() == "conv.bias") {
+      EXPECT_EQ(tensor.data_type(), onnx::TensorProto::INT32);
+    }
   }
 }
 
