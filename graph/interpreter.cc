@@ -56,7 +56,8 @@ class PlannedCall {
   explicit PlannedCall(const Node& node) : node_(node) {
     const auto& declared = node.schema()->arguments();
     for (const c10::Argument& argument : declared) defaults_.push_back(argument.default_value());
-    for (const auto& [key, value] : node.kwargs()) {
+    for (const auto& kwarg : node.kwargs()) {
+      const std::string& key = kwarg.first;
       const auto at = std::find_if(declared.begin(), declared.end(),
                                    [&](const auto& argument) { return argument.name() == key; });
       places_.push_back(static_cast<size_t>(at - declared.begin()));  // past the end: an epilogue's
