@@ -2,6 +2,7 @@
 // formula on integers, the step of a program, the ONNX form.
 #include "absdiff.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/sub.h>
 #include <torch/library.h>

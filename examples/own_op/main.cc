@@ -65,7 +65,7 @@ absl::Status run() {
   if (db < 30) return absl::InternalError("int8 is further from float than rounding explains");
   fxq::ExportOptions opset13;
   opset13.opset_version = 13;
-  return fxq::export_to_onnx(int8, {x}, "absdiff.onnx", opset13);
+  return fxq::export_to_onnx(int8, {x}, "absdiff.onnx", opset13).status();
 }
 
 }  // namespace
