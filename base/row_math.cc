@@ -12,14 +12,25 @@ namespace {
 
 constexpr size_t kLanes = 16;
 
-template <typename T>
-inline void round_values(absl::Span<const float> x, const RoundTo& to, absl::Span<T> q) {
+struct AsItIs {
+  FXQ_INLINE float operator()(float x) const { return x; }
+};
+struct Scaled {
+  double scale;
+  FXQ_INLINE float operator()(float x) const {
+    return static_cast<float>(static_cast<double>(x) * scale);
+  }
+};
+
+template <typename Source, typename T>
+FXQ_INLINE void round_values(absl::Span<const float> x, const Source& source, const RoundTo& to,
+                             absl::Span<T> q) {
   const size_t n = x.size();
   const float inverse = to.inverse, low = to.low, high = to.high;
   const float* in = x.data();
   T* out = q.data();
   for (size_t i = 0; i < n; ++i) {
-    float v = in[i] * inverse;
+    float v = source(in[i]) * inverse;
     v = v < high ? v : high;
     v = v > low ? v : low;
     out[i] = static_cast<T>(static_cast<int32_t>((v + kRintShift) - kRintShift));
@@ -68,11 +79,21 @@ FXQ_VECTORIZE RowRange range_of_row(absl::Span<const float> x) {
 }
 
 FXQ_VECTORIZE void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int8_t> q) {
-  round_values(x, to, q);
+  round_values(x, AsItIs{}, to, q);
 }
 
 FXQ_VECTORIZE void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int16_t> q) {
-  round_values(x, to, q);
+  round_values(x, AsItIs{}, to, q);
+}
+
+FXQ_VECTORIZE void round_scaled_row(absl::Span<const float> x, double scale, const RoundTo& to,
+                                    absl::Span<int8_t> q) {
+  round_values(x, Scaled{scale}, to, q);
+}
+
+FXQ_VECTORIZE void round_scaled_row(absl::Span<const float> x, double scale, const RoundTo& to,
+                                    absl::Span<int16_t> q) {
+  round_values(x, Scaled{scale}, to, q);
 }
 
 }  // namespace fxq

@@ -27,5 +27,10 @@ struct RoundTo {
 };
 void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int8_t> q);
 void round_row(absl::Span<const float> x, const RoundTo& to, absl::Span<int16_t> q);
+// round_row of what scale_row makes of x.
+void round_scaled_row(absl::Span<const float> x, double scale, const RoundTo& to,
+                      absl::Span<int8_t> q);
+void round_scaled_row(absl::Span<const float> x, double scale, const RoundTo& to,
+                      absl::Span<int16_t> q);
 
 }  // namespace fxq

@@ -113,13 +113,6 @@ Faults check_function(const Node& node) {
   return check_arguments(node, declared, name_of(node.target()), node.schema()->is_vararg());
 }
 
-bool names_tensor(const OpModule& module, const std::string& name) {
-  for (const auto& [key, tensor] : module.tensors()) {
-    if (key == name) return true;
-  }
-  return false;
-}
-
 Faults check_module_call(const GraphModule& gm, const Node& node) {
   const auto module = gm.module(node.target());
   if (!module) {
@@ -139,7 +132,7 @@ Faults check_module_call(const GraphModule& gm, const Node& node) {
   if (!op || !op->callee().schema || !faults.empty()) return faults;
   std::vector<const c10::Argument*> declared;
   for (const c10::Argument& argument : op->callee().schema->arguments()) {
-    const bool own = names_tensor(*op, argument.name()) || op->attribute(argument.name()) ||
+    const bool own = op->names_tensor(argument.name()) || op->attribute(argument.name()) ||
                      is_mode_argument(argument.name());
     if (!own) declared.push_back(&argument);
   }

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace fxq {
 namespace {
@@ -31,8 +32,14 @@ void FloatRows::for_each(absl::FunctionRef<void(size_t row)> work) const {
   });
 }
 
-RowRange FloatRows::range(size_t row) const {
-  const absl::Span<const float> values = (*this)[row];
+FloatRows FloatRows::scaled(const double* factors) const {
+  FloatRows result = *this;
+  result.factors_ = factors;
+  return result;
+}
+
+RowRange FloatRows::source_range(size_t row) const {
+  const absl::Span<const float> values = source(row);
   const RowRange none{values[0], values[0], true};
   return at::parallel_reduce(
       0, static_cast<int64_t>(width_), kGrain, none,
@@ -41,6 +48,29 @@ RowRange FloatRows::range(size_t row) const {
                                                           static_cast<size_t>(end - begin))));
       },
       joined);
+}
+
+// Multiplying and rounding keep the order of values, so the ends of a row stay its ends.
+RowRange FloatRows::range(size_t row) const {
+  const RowRange range = source_range(row);
+  if (!factors_) return range;
+  const double factor = factors_[row];
+  const auto a = static_cast<float>(static_cast<double>(range.min) * factor);
+  const auto b = static_cast<float>(static_cast<double>(range.max) * factor);
+  const bool is_finite = range.is_finite && std::isfinite(a) && std::isfinite(b);
+  return {std::min(a, b), std::max(a, b), is_finite};
+}
+
+void FloatRows::write(size_t row, absl::Span<float> out) const {
+  scale_row(source(row), factors_ ? factors_[row] : 1.0, out);
+}
+
+void FloatRows::round(size_t row, const RoundTo& to, absl::Span<int8_t> q) const {
+  factors_ ? round_scaled_row(source(row), factors_[row], to, q) : round_row(source(row), to, q);
+}
+
+void FloatRows::round(size_t row, const RoundTo& to, absl::Span<int16_t> q) const {
+  factors_ ? round_scaled_row(source(row), factors_[row], to, q) : round_row(source(row), to, q);
 }
 
 }  // namespace fxq

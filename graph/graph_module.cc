@@ -201,7 +201,10 @@ GraphModule GraphModule::copy_without_graph(Copy what) const {
     if (!leaf) {
       leaf = module->clone_leaf();
       if (what != Copy::kShareTensors) {
-        for (const auto& [name, tensor] : module->tensors()) leaf->set_tensor(name, clone(tensor));
+        const bool all = what == Copy::kCloneAll;
+        for (const auto& [name, tensor] : all ? module->tensors() : module->known_tensors()) {
+          leaf->set_tensor(name, clone(tensor));
+        }
       }
     }
     result.set_module(path, leaf);

@@ -31,8 +31,10 @@ class LeafModule : public torch::nn::Module {
 
   // Text form: `module @path = kind(tensors..., attributes...)`. A factory of that kind rebuilds
   // it.
-  virtual std::string kind() const = 0;            // "conv2d", "fake_quantize", "opaque"
-  virtual NamedTensors tensors() const = 0;        // parameters and buffers, in a fixed order
+  virtual std::string kind() const = 0;      // "conv2d", "fake_quantize", "opaque"
+  virtual NamedTensors tensors() const = 0;  // parameters and buffers, in a fixed order
+  // Those whose values are known by now: all, or all but a weight that waits to be multiplied out.
+  virtual NamedTensors known_tensors() const { return tensors(); }
   virtual NamedAttributes attributes() const = 0;  // everything else that defines it
   virtual Callee callee() const { return {}; }     // op and schema, if it is one op
 

@@ -3,13 +3,17 @@
 
 #include <ATen/core/function_schema.h>
 #include <ATen/ops/add.h>
+#include <ATen/ops/empty.h>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "fxq/base/check.h"
 #include "fxq/base/status.h"
 #include "fxq/graph/interpreter.h"
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/naming.h"
+#include "fxq/graph/scaled_weight.h"
 
 namespace fxq {
 namespace {
@@ -38,6 +42,25 @@ OpModule::OpModule(std::string class_name, const c10::FunctionSchema* schema, Na
   }
 }
 
+// The copy has handles of its own: what one multiplies out, the other still waits for.
+OpModule::OpModule(const OpModule& other, std::string class_name)
+    : LeafModule(std::move(class_name)),
+      op_(other.op_),
+      schema_(other.schema_),
+      attributes_(other.attributes_) {
+  const std::lock_guard<std::mutex> lock(other.waiting_mutex_);
+  for (const auto& [name, tensor] : other.tensors_) {
+    if (other.waiting_ && name == other.waiting_name_) {
+      tensors_.emplace_back(name, at::empty({0}, tensor.options()));
+      tensors_.back().second.set_requires_grad(tensor.requires_grad());
+      set_scaled_weight(name, other.waiting_);
+    } else {
+      tensors_.emplace_back(name, tensor.defined() ? register_tensor(name, tensor) : tensor);
+    }
+  }
+  train(other.is_training());
+}
+
 bool OpModule::is_parameter(const std::string& name, const at::Tensor& tensor) const {
   if (!tensor.is_floating_point()) return false;
   return tensor.requires_grad() || trains_by_name(name);
@@ -51,7 +74,51 @@ at::Tensor OpModule::register_tensor(const std::string& name, const at::Tensor& 
   return register_buffer(name, tensor.detach());
 }
 
+void OpModule::set_scaled_weight(const std::string& name,
+                                 std::shared_ptr<const ScaledWeight> weight) {
+  const at::Tensor before = tensor(name);
+  const bool trains = before.defined() && before.requires_grad();
+  set_tensor(name, at::empty({0}, at::kFloat).set_requires_grad(trains));
+  waiting_name_ = name;
+  waiting_ = std::move(weight);
+  waits_ = true;
+}
+
+std::shared_ptr<const ScaledWeight> OpModule::waiting_weight() const {
+  const std::lock_guard<std::mutex> lock(waiting_mutex_);
+  return waiting_;
+}
+
+void OpModule::settle() const {
+  if (!waits_.load(std::memory_order_acquire)) return;
+  const std::lock_guard<std::mutex> lock(waiting_mutex_);
+  if (!waiting_) return;
+  for (const auto& [name, tensor] : tensors_) {
+    if (name == waiting_name_) tensor.set_data(waiting_->multiplied());
+  }
+  waiting_.reset();
+  waits_.store(false, std::memory_order_release);
+}
+
+NamedTensors OpModule::tensors() const {
+  settle();
+  return tensors_;
+}
+
+NamedTensors OpModule::known_tensors() const {
+  NamedTensors known = tensors_;
+  if (!waiting_weight()) return known;
+  const auto waits = [&](const auto& entry) { return entry.first == waiting_name_; };
+  known.erase(std::remove_if(known.begin(), known.end(), waits), known.end());
+  return known;
+}
+
 void OpModule::set_tensor(const std::string& name, at::Tensor tensor) {
+  if (name == waiting_name_) {
+    const std::lock_guard<std::mutex> lock(waiting_mutex_);
+    waiting_.reset();
+    waits_ = false;
+  }
   for (auto& [key, current] : tensors_) {
     if (key != name) continue;
     if (parameters_.contains(name)) {
@@ -74,18 +141,31 @@ std::string OpModule::kind() const {
 }
 
 std::shared_ptr<LeafModule> OpModule::clone_leaf() const {
-  auto copy = op_ == OpId::kNone
-                  ? std::make_shared<OpModule>(class_name(), schema_, tensors_, attributes_)
-                  : std::make_shared<OpModule>(class_name(), op_, tensors_, attributes_);
-  copy->train(is_training());
-  return copy;
+  return std::shared_ptr<OpModule>(new OpModule(*this, class_name()));
 }
 
 at::Tensor OpModule::tensor(std::string_view name) const {
+  if (name == waiting_name_) settle();
   for (const auto& [key, tensor] : tensors_) {
     if (key == name) return tensor;
   }
   return {};
+}
+
+bool OpModule::names_tensor(std::string_view name) const {
+  return std::any_of(tensors_.begin(), tensors_.end(),
+                     [&](const auto& entry) { return entry.first == name; });
+}
+
+bool OpModule::has_tensor(std::string_view name) const {
+  return std::any_of(tensors_.begin(), tensors_.end(), [&](const auto& entry) {
+    return entry.first == name && entry.second.defined();
+  });
+}
+
+std::vector<int64_t> OpModule::tensor_sizes(std::string_view name) const {
+  const auto waiting = name == waiting_name_ ? waiting_weight() : nullptr;
+  return waiting ? waiting->sizes().vec() : tensor(name).sizes().vec();
 }
 
 const Argument* OpModule::attribute(std::string_view name) const {
@@ -117,9 +197,7 @@ absl::StatusOr<std::vector<OpModule::Source>> OpModule::sources(size_t inputs) c
   size_t taken = 0;
   for (const c10::Argument& argument : schema_->arguments()) {
     const std::string& name = argument.name();
-    const bool named = std::any_of(tensors_.begin(), tensors_.end(),
-                                   [&](const auto& entry) { return entry.first == name; });
-    if (named) {
+    if (names_tensor(name)) {
       sources.push_back(Source::kTensor);
     } else if (attribute(name)) {
       sources.push_back(Source::kAttribute);

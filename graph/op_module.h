@@ -4,13 +4,17 @@
 // schema.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "fxq/graph/leaf_module.h"
 
 namespace fxq {
+
+class ScaledWeight;
 
 class OpModule : public LeafModule {
  public:
@@ -25,7 +29,8 @@ class OpModule : public LeafModule {
 
   c10::IValue call(const std::string& method, std::vector<c10::IValue> inputs) override;
   std::string kind() const override;
-  NamedTensors tensors() const override { return tensors_; }
+  NamedTensors tensors() const override;
+  NamedTensors known_tensors() const override;
   NamedAttributes attributes() const override { return attributes_; }
   Callee callee() const override { return {op_, schema_}; }
   std::shared_ptr<LeafModule> clone_leaf() const override;
@@ -33,8 +38,18 @@ class OpModule : public LeafModule {
 
   OpId op() const { return op_; }
   at::Tensor tensor(std::string_view name) const;          // undefined if absent or none
+  bool names_tensor(std::string_view name) const;          // one of its tensors, be it none
+  bool has_tensor(std::string_view name) const;            // one that is not none
   const Argument* attribute(std::string_view name) const;  // nullptr if absent
   void set_attribute(std::string_view name, Argument value);
+
+  // Gives the parameter `name` the value of `weight`, which is multiplied out when tensor(name) or
+  // tensors() first asks for it. Until then parameters() of the base class shows it empty.
+  void set_scaled_weight(const std::string& name, std::shared_ptr<const ScaledWeight> weight);
+  // The weight that still waits; null if there is none, or if somebody asked for it.
+  std::shared_ptr<const ScaledWeight> waiting_weight() const;
+  std::vector<int64_t> tensor_sizes(std::string_view name) const;  // of a tensor it has
+
   // Where an argument of the schema comes from.
   enum class Source : uint8_t { kTensor, kAttribute, kMode, kInput, kDefault };
   // One per argument, in schema order, for a call with that many inputs; InvalidArgument if they
@@ -44,17 +59,24 @@ class OpModule : public LeafModule {
   bool follows_mode() const;
 
  protected:
+  // Shares `other`'s tensors, the one that waits among them.
+  OpModule(const OpModule& other, std::string class_name);
   // Inputs, tensors and attributes in schema order: what call() passes to the op.
   absl::StatusOr<std::vector<c10::IValue>> bind(std::vector<c10::IValue> inputs) const;
 
  private:
   at::Tensor register_tensor(const std::string& name, const at::Tensor& tensor);
   bool is_parameter(const std::string& name, const at::Tensor& tensor) const;
+  void settle() const;  // nothing waits any more
 
   OpId op_;
   const c10::FunctionSchema* schema_;
   NamedTensors tensors_;
   NamedAttributes attributes_;
+  mutable std::mutex waiting_mutex_;
+  mutable std::atomic<bool> waits_{false};
+  mutable std::shared_ptr<const ScaledWeight> waiting_;
+  std::string waiting_name_;
 };
 
 }  // namespace fxq

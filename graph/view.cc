@@ -70,6 +70,13 @@ at::Tensor OpView::param(std::string_view name) const {
   return node && node->is(NodeKind::kGetAttr) ? gm_.tensor(node->target()) : at::Tensor();
 }
 
+std::optional<std::vector<int64_t>> OpView::param_sizes(std::string_view name) const {
+  if (module_ && module_->has_tensor(name)) return module_->tensor_sizes(name);
+  const at::Tensor tensor = param(name);
+  if (!tensor.defined()) return std::nullopt;
+  return tensor.sizes().vec();
+}
+
 Node* OpView::param_node(std::string_view name) const {
   if (module_) return passed_to_module(name);
   const Argument* value = argument(name);
@@ -80,10 +87,8 @@ Node* OpView::param_node(std::string_view name) const {
 Node* OpView::passed_to_module(std::string_view name) const {
   size_t passed = 0;
   for (const c10::Argument& formal : node_->schema()->arguments()) {
-    const auto& tensors = module_->tensors();
     const bool own = module_->attribute(formal.name()) || is_mode_argument(formal.name()) ||
-                     std::any_of(tensors.begin(), tensors.end(),
-                                 [&](const auto& entry) { return entry.first == formal.name(); });
+                     module_->names_tensor(formal.name());
     if (own) continue;
     if (passed >= node_->args().size()) return nullptr;
     if (formal.name() == name) return node_->args()[passed].node();
@@ -93,6 +98,7 @@ Node* OpView::passed_to_module(std::string_view name) const {
 }
 
 bool OpView::has_param(std::string_view name) const {
+  if (module_ && module_->has_tensor(name)) return true;
   return param(name).defined() || param_node(name) != nullptr;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,8 @@ class OpView {
   // The tensor behind a parameter ("weight"): the module's, or the get_attr's; undefined if it is
   // none or computed by a node (then param_node says which).
   at::Tensor param(std::string_view name) const;
+  // Its sizes, known even of a weight that still waits to be multiplied out; none if undefined.
+  std::optional<std::vector<int64_t>> param_sizes(std::string_view name) const;
   Node* param_node(std::string_view name) const;  // nullptr if it is no argument of the call
   bool has_param(std::string_view name) const;
 

@@ -1,11 +1,13 @@
 // W' = W * gamma / sqrt(var + eps)      b' = (b - mean) * gamma / sqrt(var + eps) + beta
 // per output channel, in double, rounded once to W's dtype. The weights go into a new module
-// object, so nothing that shares the old one sees them.
+// object, so nothing that shares the old one sees them; where they are dense rows they are
+// multiplied out at their first use (ScaledWeight).
+#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
 #include "fxq/graph/float_rows.h"
 #include "fxq/graph/op_module.h"
-#include "fxq/graph/tensor_slab.h"
+#include "fxq/graph/scaled_weight.h"
 #include "fxq/graph/view.h"
 #include "fxq/passes/effects.h"
 #include "fxq/passes/fuse_rules.h"
@@ -99,23 +101,6 @@ at::Tensor scale_for(const OpView& weighted, const at::Tensor& weight, const at:
       .reshape(shape);
 }
 
-// weight * scale in double, rounded once to weight's dtype.
-at::Tensor scaled(const at::Tensor& weight, const at::Tensor& scale) {
-  const std::optional<FloatRows> rows = FloatRows::of(weight);
-  if (!rows || scale.numel() != weight.size(0)) {
-    return (as_double(weight) * scale).to(weight.scalar_type()).contiguous();
-  }
-  const at::Tensor factors = scale.contiguous();
-  const double* factor = factors.data_ptr<double>();
-  static TensorSlab slab;
-  at::Tensor result = slab.empty(weight.sizes(), weight.scalar_type());
-  float* y = result.data_ptr<float>();
-  rows->for_each([&](size_t row) {
-    scale_row((*rows)[row], factor[row], {y + row * rows->width(), rows->width()});
-  });
-  return result;
-}
-
 void set_named(NamedTensors& tensors, std::string_view name, at::Tensor tensor) {
   for (auto& [known, value] : tensors) {
     if (known != name) continue;
@@ -129,16 +114,24 @@ std::shared_ptr<OpModule> folded(const OpView& weighted, const OpModule& old, co
   const at::Tensor weight = weighted.param(weighted.def().weight);
   const at::Tensor bias = weighted.param(weighted.def().bias);
   const Affine affine = affine_of(bn);
-  const at::Tensor new_weight = scaled(weight, scale_for(weighted, weight, affine.scale));
+  const at::Tensor scale = scale_for(weighted, weight, affine.scale);
+  const bool waits = FloatRows::of(weight).has_value() && scale.numel() == weight.size(0);
   const at::Tensor new_bias =
       (bias.defined() ? as_double(bias) * affine.scale + affine.shift : affine.shift)
           .to(weight.scalar_type());
   NamedTensors tensors = old.tensors();
   const bool trains = weight.requires_grad();
-  set_named(tensors, weighted.def().weight, new_weight.set_requires_grad(trains));
+  const at::Tensor product =
+      waits ? at::empty({0}, at::kFloat)
+            : (as_double(weight) * scale).to(weight.scalar_type()).contiguous();
+  set_named(tensors, weighted.def().weight, product.set_requires_grad(trains));
   set_named(tensors, weighted.def().bias, new_bias.contiguous().set_requires_grad(trains));
   auto module =
       std::make_shared<OpModule>(old.class_name(), old.op(), std::move(tensors), old.attributes());
+  if (waits) {
+    module->set_scaled_weight(std::string(weighted.def().weight),
+                              std::make_shared<const ScaledWeight>(weight, scale));
+  }
   module->train(old.is_training());
   return module;
 }

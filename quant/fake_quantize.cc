@@ -56,6 +56,20 @@ absl::StatusOr<std::shared_ptr<FakeQuantize>> FakeQuantizeFactory::operator()() 
 void FakeQuantize::observe(const at::Tensor& x) {
   const at::NoGradGuard no_grad;
   observer_->forward(x);
+  take_scale();
+}
+
+bool FakeQuantize::observes_rows() const {
+  return options_.observer_kwargs.ch_axis == 0 && !observer_->reads_values();
+}
+
+void FakeQuantize::observe_rows(const FloatRows& rows) {
+  const at::NoGradGuard no_grad;
+  observer_->observe_rows(rows);
+  take_scale();
+}
+
+void FakeQuantize::take_scale() {
   auto [scale, zero_point] = observer_->calculate_qparams();
   scale_.set_data(scale);
   zero_point_.set_data(zero_point);

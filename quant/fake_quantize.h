@@ -25,6 +25,10 @@ class FakeQuantize : public LeafModule {
   // Records x and takes the observer's scale, whatever the flags say. Throws what the observer
   // does.
   void observe(const at::Tensor& x);
+  // The same from rows that need not exist as a tensor: channel_axis 0, an observer that asks for
+  // ranges only.
+  bool observes_rows() const;
+  void observe_rows(const FloatRows& rows);
   // What the integers of the present scale make of x, whatever the flags say.
   at::Tensor quantized(const at::Tensor& x) const;
 
@@ -62,6 +66,7 @@ class FakeQuantize : public LeafModule {
 
  private:
   FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer);
+  void take_scale();
 
   FakeQuantizeOptions options_;
   std::shared_ptr<Observer> observer_;

@@ -8,6 +8,7 @@
 
 #include "fxq/base/status.h"
 #include "fxq/graph/float_rows.h"
+#include "fxq/graph/scaled_weight.h"
 #include "fxq/graph/tensor_slab.h"
 #include "fxq/quant/qdtype.h"
 #include "fxq/quant/reference_kernels/arithmetic.h"
@@ -24,7 +25,8 @@ at::Tensor per_output(const at::Tensor& per_axis, const OpModule& op) {
   const OpDef& def = op_def(op.op());
   const Argument* groups = def.channel_axis == 1 ? op.attribute("groups") : nullptr;
   const auto* count = groups ? groups->get_if<int64_t>() : nullptr;
-  const int64_t channels = op.tensor(def.weight).size(def.channel_axis) * (count ? *count : 1);
+  const int64_t channels =
+      op.tensor_sizes(def.weight)[static_cast<size_t>(def.channel_axis)] * (count ? *count : 1);
   return per_axis.repeat({channels / per_axis.numel()});
 }
 
@@ -70,26 +72,36 @@ void round_rows(const FloatRows& rows, const at::Tensor& inverse, const QRange& 
   const float* factor = inverse.data_ptr<float>();
   const auto low = static_cast<float>(range.min), high = static_cast<float>(range.max);
   rows.for_each([&](size_t row) {
-    round_row(rows[row], {factor[row], low, high}, {out + row * rows.width(), rows.width()});
+    rows.round(row, {factor[row], low, high}, {out + row * rows.width(), rows.width()});
   });
 }
 
-at::Tensor quantize_weight(const at::Tensor& weight, const at::Tensor& scale, int64_t axis,
-                           const FakeQuantize& fake_quant) {
-  const at::Tensor inverse = 1.0F / scale;
-  const QRange range = fake_quant.range();
-  const bool wide = fake_quant.dtype() == DType::kI16;
-  const auto dtype = wide ? at::kShort : at::kChar;
-  const std::optional<FloatRows> rows = FloatRows::of(weight);
-  if (!rows || axis != 0 || inverse.numel() != weight.size(0)) {
-    const at::Tensor steps = (weight * inverse.view(along(weight, axis))).round();
-    return steps.clamp(range.min, range.max).to(dtype);
-  }
+// From rows whose weight may still wait to be multiplied out.
+at::Tensor quantize_rows(const FloatRows& rows, at::IntArrayRef sizes, const at::Tensor& inverse,
+                         const FakeQuantize& fake_quant) {
   static TensorSlab slab;
-  at::Tensor q = slab.empty(weight.sizes(), dtype);
-  wide ? round_rows<int16_t>(*rows, inverse, range, q)
-       : round_rows<int8_t>(*rows, inverse, range, q);
+  const bool wide = fake_quant.dtype() == DType::kI16;
+  at::Tensor q = slab.empty(sizes, wide ? at::kShort : at::kChar);
+  wide ? round_rows<int16_t>(rows, inverse, fake_quant.range(), q)
+       : round_rows<int8_t>(rows, inverse, fake_quant.range(), q);
   return q;
+}
+
+at::Tensor quantize_weight(const OpModule& op, const at::Tensor& scale,
+                           const FakeQuantize& fake_quant) {
+  const OpDef& def = op_def(op.op());
+  const at::Tensor inverse = 1.0F / scale;
+  const std::vector<int64_t> sizes = op.tensor_sizes(def.weight);
+  const bool by_row = def.channel_axis == 0 && inverse.numel() == sizes[0];
+  const auto waiting = by_row ? op.waiting_weight() : nullptr;
+  if (waiting) return quantize_rows(waiting->rows(), sizes, inverse, fake_quant);
+  const at::Tensor weight = op.tensor(def.weight).detach();
+  const std::optional<FloatRows> rows = FloatRows::of(weight);
+  if (rows && by_row) return quantize_rows(*rows, sizes, inverse, fake_quant);
+  const QRange range = fake_quant.range();
+  const at::Tensor steps = (weight * inverse.view(along(weight, def.channel_axis))).round();
+  const auto dtype = fake_quant.dtype() == DType::kI16 ? at::kShort : at::kChar;
+  return steps.clamp(range.min, range.max).to(dtype);
 }
 
 // Sums of magnitudes over all dimensions but `axis`.
@@ -128,12 +140,10 @@ absl::StatusOr<std::shared_ptr<OpModule>> make_integer_module(
     const IntegerWeightsQuestion& question, std::vector<std::string>& notes) {
   const OpModule& op = question.op;
   const OpDef& def = op_def(op.op());
-  const at::Tensor weight = op.tensor(def.weight).detach();
   at::Tensor bias = op.tensor(def.bias);
   if (bias.defined()) bias = bias.detach().to(at::kDouble);
   const at::Tensor weight_scale = fitted_scales(question, bias, notes);
-  const at::Tensor q =
-      quantize_weight(weight, weight_scale, def.channel_axis, question.weight_fake_quant);
+  const at::Tensor q = quantize_weight(op, weight_scale, question.weight_fake_quant);
   const at::Tensor step =
       per_output(weight_scale, op).to(at::kDouble) * static_cast<double>(question.input.scale);
   if (bias.defined()) bias = (bias / step).round();

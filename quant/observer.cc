@@ -39,9 +39,13 @@ void write_ranges(const FloatRows& rows, float* min, float* max) {
 Observer::Ranges Observer::ranges_of(const at::Tensor& rows) {
   const std::optional<FloatRows> dense = FloatRows::of(rows);
   if (!dense) return {at::amin(rows, {1}), at::amax(rows, {1})};
-  Ranges ranges{at::empty({rows.size(0)}, rows.options()),
-                at::empty({rows.size(0)}, rows.options())};
-  write_ranges(*dense, ranges.min.data_ptr<float>(), ranges.max.data_ptr<float>());
+  return ranges_of(*dense);
+}
+
+Observer::Ranges Observer::ranges_of(const FloatRows& rows) {
+  const auto count = static_cast<int64_t>(rows.count());
+  Ranges ranges{at::empty({count}, at::kFloat), at::empty({count}, at::kFloat)};
+  write_ranges(rows, ranges.min.data_ptr<float>(), ranges.max.data_ptr<float>());
   return ranges;
 }
 
@@ -70,7 +74,16 @@ at::Tensor Observer::forward(const at::Tensor& x) {
   TORCH_CHECK(x.is_floating_point(), "an observer wants float tensors and got ", x.dtype());
   if (x.numel() == 0) return x;
   const at::Tensor rows = rows_of(x);
-  const Ranges seen = ranges_of(rows);
+  record(rows, ranges_of(rows));
+  return x;
+}
+
+void Observer::observe_rows(const FloatRows& rows) {
+  FXQ_CHECK(!reads_values(), "an observer that reads values needs a tensor");
+  record({}, ranges_of(rows));
+}
+
+void Observer::record(const at::Tensor& rows, const Ranges& seen) {
   const int64_t batch = batches_.item<int64_t>();
   TORCH_CHECK(
       at::isfinite(seen.min).all().item<bool>() && at::isfinite(seen.max).all().item<bool>(),
@@ -81,7 +94,6 @@ at::Tensor Observer::forward(const at::Tensor& x) {
   min_val_.set_data(next.min.to(min_val_.options()));
   max_val_.set_data(next.max.to(max_val_.options()));
   batches_.set_data(batches_ + 1);
-  return x;
 }
 
 absl::Span<const float> Observer::Batch::row(int64_t c) const {

@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "fxq/graph/float_rows.h"
 #include "fxq/quant/observer_options.h"
 
 namespace fxq {
@@ -26,6 +27,11 @@ class Observer : public torch::nn::Module {
 
   // Records x and returns it. Throws c10::Error, naming the batch, if x holds NaN or infinity.
   at::Tensor forward(const at::Tensor& x);
+  // Records a batch of one row per channel that need not exist as a tensor, for observers that read
+  // no values.
+  void observe_rows(const FloatRows& rows);
+  // Whether it asks for more than the least and greatest value of each channel.
+  virtual bool reads_values() const { return true; }
   // Scales f32[C] and zero points i32[C] (all 0); scale 1 before any data.
   virtual std::pair<at::Tensor, at::Tensor> calculate_qparams() const;
 
@@ -68,6 +74,8 @@ class Observer : public torch::nn::Module {
  private:
   at::Tensor rows_of(const at::Tensor& x) const;
   static Ranges ranges_of(const at::Tensor& rows);
+  static Ranges ranges_of(const FloatRows& rows);
+  void record(const at::Tensor& rows, const Ranges& seen);
 
   ObserverOptions options_;
   at::Tensor min_val_, max_val_, batches_;
@@ -79,6 +87,7 @@ class MinMaxObserver : public Observer {
  public:
   using Observer::Observer;
   std::string_view class_name() const override { return "MinMaxObserver"; }
+  bool reads_values() const override { return false; }
 
  protected:
   Ranges merge(const Ranges& record, const Ranges& batch, int64_t batches) const override;
@@ -89,6 +98,7 @@ class MovingAverageMinMaxObserver : public Observer {
  public:
   using Observer::Observer;
   std::string_view class_name() const override { return "MovingAverageMinMaxObserver"; }
+  bool reads_values() const override { return false; }
 
  protected:
   Ranges merge(const Ranges& record, const Ranges& batch, int64_t batches) const override;

@@ -6,6 +6,7 @@
 #include "fxq/base/check.h"
 #include "fxq/base/status.h"
 #include "fxq/graph/interpreter.h"
+#include "fxq/graph/scaled_weight.h"
 
 namespace fxq {
 namespace {
@@ -46,23 +47,24 @@ absl::StatusOr<std::shared_ptr<LeafModule>> read_quant_op_module(OpId op, Module
 }  // namespace
 
 QuantOpModule::QuantOpModule(const OpModule& op, std::shared_ptr<FakeQuantize> weight_fake_quant)
-    : OpModule(op.class_name(), op.op(), op.OpModule::tensors(), op.OpModule::attributes()),
-      weight_fq_(std::move(weight_fake_quant)) {
+    : OpModule(op, op.class_name()), weight_fq_(std::move(weight_fake_quant)) {
   register_module("weight_fake_quant", weight_fq_);
 }
 
 std::shared_ptr<OpModule> QuantOpModule::without_fake_quant() const {
-  auto plain =
-      std::make_shared<OpModule>(class_name(), op(), OpModule::tensors(), OpModule::attributes());
-  plain->train(is_training());
-  return plain;
+  return std::static_pointer_cast<OpModule>(OpModule::clone_leaf());
 }
 
 absl::Status QuantOpModule::observe_weight() {
   const std::lock_guard<std::mutex> lock(first_run_);
   if (weight_fq_->is_calibrated()) return absl::OkStatus();
   try {
-    weight_fq_->observe(tensor(op_def(op()).weight));
+    const auto waiting = waiting_weight();
+    if (waiting && weight_fq_->observes_rows()) {
+      weight_fq_->observe_rows(waiting->rows());
+    } else {
+      weight_fq_->observe(tensor(op_def(op()).weight));
+    }
   } catch (const c10::Error& error) {
     return absl::InvalidArgumentError("its weight cannot be quantized: " +
                                       std::string(error.what_without_backtrace()));
@@ -93,6 +95,12 @@ NamedTensors QuantOpModule::tensors() const {
   return all;
 }
 
+NamedTensors QuantOpModule::known_tensors() const {
+  NamedTensors all = OpModule::known_tensors();
+  append_prefixed(all, weight_fq_->tensors());
+  return all;
+}
+
 NamedAttributes QuantOpModule::attributes() const {
   NamedAttributes all = OpModule::attributes();
   append_prefixed(all, weight_fq_->attributes());
@@ -114,14 +122,14 @@ void QuantOpModule::set_tensor(const std::string& name, at::Tensor tensor) {
 absl::StatusOr<std::shared_ptr<QuantOpModule>> make_quant_op_module(
     const OpModule& op, const FakeQuantizeFactory& weight) {
   const OpDef& def = op_def(op.op());
-  const at::Tensor tensor = op.tensor(def.weight);
-  FXQ_CHECK(tensor.defined(), "a weighted module has a weight");
+  FXQ_CHECK(op.has_tensor(def.weight), "a weighted module has a weight");
   FakeQuantizeOptions options = weight.options();
   FXQ_ASSIGN_OR_RETURN(options.observer_kwargs,
                        observer_options(options.observer, options.observer_kwargs));
   if (options.observer_kwargs.ch_axis) {
     options.observer_kwargs.ch_axis = def.channel_axis;
-    options.observer_kwargs.channel_len = static_cast<int>(tensor.size(def.channel_axis));
+    options.observer_kwargs.channel_len =
+        static_cast<int>(op.tensor_sizes(def.weight)[static_cast<size_t>(def.channel_axis)]);
   }
   FXQ_ASSIGN_OR_RETURN(auto fake_quant, FakeQuantize::create(std::move(options)));
   return std::make_shared<QuantOpModule>(op, std::move(fake_quant));

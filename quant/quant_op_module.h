@@ -29,6 +29,7 @@ class QuantOpModule : public OpModule {
   c10::IValue call(const std::string& method, std::vector<c10::IValue> inputs) override;
   std::string kind() const override;
   NamedTensors tensors() const override;
+  NamedTensors known_tensors() const override;
   NamedAttributes attributes() const override;
   std::shared_ptr<LeafModule> clone_leaf() const override;
   void set_tensor(const std::string& name, at::Tensor tensor) override;

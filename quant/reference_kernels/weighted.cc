@@ -51,7 +51,7 @@ at::Tensor finish(const ReferenceCall& call, const at::Tensor& sums, int64_t cha
 }
 
 std::string weighted_limits(const OpView& view) {
-  if (!view.param("weight").defined()) return "its weight is computed while running";
+  if (!view.param_sizes("weight")) return "its weight is computed while running";
   if (!view.node()->is(NodeKind::kCallModule)) return "it is no module; run modularize first";
   if (const Node* other = view.node()->epilogue_add()) {
     if (!same_shape(other->type, view.node()->type)) return "its fused add broadcasts";
@@ -78,8 +78,8 @@ absl::StatusOr<c10::IValue> reference_Linear(const ReferenceCall& call) {
 }
 
 std::string limits_Conv(const OpView& view) {
-  const at::Tensor weight = view.param("weight");
-  const std::string rank = weight.defined() ? wants_rank(view, static_cast<int>(weight.dim())) : "";
+  const auto sizes = view.param_sizes("weight");
+  const std::string rank = sizes ? wants_rank(view, static_cast<int>(sizes->size())) : "";
   return rank.empty() ? weighted_limits(view) : rank;
 }
 

@@ -72,5 +72,25 @@ TEST(RowMathTest, RoundsHalvesToEvenAndClamps) {
   expect_rounded<int16_t>(-32768, 32767);
 }
 
+template <typename T>
+void expect_scaled_then_rounded(double scale) {
+  std::vector<float> x = random_row(1000, 5);
+  x.insert(x.end(), {0.0F, -0.0F, 1e30F, -1e30F});
+  std::vector<float> scaled(x.size());
+  scale_row(x, scale, absl::MakeSpan(scaled));
+  const RoundTo to{40, -128, 127};
+  std::vector<T> expected(x.size()), q(x.size());
+  round_row(scaled, to, absl::MakeSpan(expected));
+  round_scaled_row(x, scale, to, absl::MakeSpan(q));
+  EXPECT_EQ(q, expected) << scale;
+}
+
+TEST(RowMathTest, ScalingWhileRoundingGivesTheSameIntegers) {
+  for (const double scale : {0.1, -1.7, 0.0, 1e-30}) {
+    expect_scaled_then_rounded<int8_t>(scale);
+    expect_scaled_then_rounded<int16_t>(scale);
+  }
+}
+
 }  // namespace
 }  // namespace fxq
