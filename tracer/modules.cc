@@ -81,14 +81,27 @@ bool is_library(const std::string& name) { return name.rfind("torch.", 0) == 0; 
 
 }  // namespace
 
+// A leaf of a torch.nn class has no modules inside: most readers never ask.
+std::string ScriptReader::module_path(const torch::jit::Module& module,
+                                      const std::string& otherwise) {
+  const void* object = module._ivalue().get();
+  if (object == script_._ivalue().get()) return "";
+  if (module_paths_.empty()) {
+    for (const auto& entry : script_.named_modules()) {
+      module_paths_.emplace(entry.value._ivalue().get(), entry.name);
+    }
+  }
+  const auto path = module_paths_.find(object);
+  return path == module_paths_.end() ? otherwise : path->second;
+}
+
 ValuePtr ScriptReader::module_value(const torch::jit::Module& module,
                                     const std::string& fallback_path) {
   ValuePtr& known = modules_[module._ivalue().get()];
   if (known) return known;
   known = make_constant(module._ivalue(), module.type());
   known->kind = Value::Kind::kModule;
-  const auto path = module_paths_.find(module._ivalue().get());
-  known->path = path == module_paths_.end() ? fallback_path : path->second;
+  known->path = module_path(module, fallback_path);
   return known;
 }
 

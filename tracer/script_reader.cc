@@ -37,9 +37,6 @@ bool loops_back(const torch::jit::Value* read, const torch::jit::Node* now) {
 ScriptReader::ScriptReader(GraphModule& gm, const torch::jit::Module& root, ReaderOptions options)
     : gm_(gm), script_(root), options_(std::move(options)), emitter_(gm) {
   emitter_.used_later = [this](const Value& value) { return used_later(value); };
-  for (const auto& entry : root.named_modules()) {
-    module_paths_.emplace(entry.value._ivalue().get(), entry.name);
-  }
   root_ = module_value(root, "");
 }
 
@@ -116,7 +113,8 @@ void ScriptReader::step(const JitNode* node) {
                         node->kind() == torch::jit::prim::Loop ||
                         node->kind() == torch::jit::prim::RaiseException;
   if (!branches) {
-    for (const ValuePtr& input : inputs(node)) {
+    for (const JitValue* read : node->inputs()) {
+      const ValuePtr& input = get(read);
       if (!input->is(Value::Kind::kPoison)) continue;
       if (input->reason.empty()) return poison_outputs(node);
       const std::string reason = input->reason;

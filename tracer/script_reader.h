@@ -101,6 +101,7 @@ class ScriptReader {
   void unpack_tuple(const JitNode* node, const ValuePtr& all);
 
   // -- modules and functions (modules.cc)
+  std::string module_path(const torch::jit::Module& module, const std::string& otherwise);
   void note_tensors();
   std::string tensor_path(const at::Tensor& tensor, const std::string& otherwise);
   void get_attribute(const JitNode* node);
