@@ -98,4 +98,11 @@ absl::StatusOr<GraphModule> load_float_graph(const FloatModelRequest& request,
   return gm;
 }
 
+void print_assumptions(const GraphModule& gm) {
+  for (const Node* guard : gm.graph().find_all(OpId::kGuard)) {
+    fmt::print("checks: {}\n", guard->args().at(1).get<std::string>());
+  }
+  for (const std::string& guard : gm.guards) fmt::print("assumes: {}\n", guard);
+}
+
 }  // namespace fxq

@@ -38,4 +38,7 @@ absl::StatusOr<GraphModule> load_float_graph(const FloatModelRequest& request);
 absl::StatusOr<GraphModule> load_float_graph(const FloatModelRequest& request,
                                              const std::vector<c10::IValue>& example);
 
+// What the graph takes for granted, and what its guards check, a line each.
+void print_assumptions(const GraphModule& gm);
+
 }  // namespace fxq

@@ -97,7 +97,7 @@ void print_summary(const GraphModule& gm) {
   fmt::print("\n{} nodes, {} parameters, {} buffer elements\n", gm.graph().size(), parameters,
              buffers);
   for (const auto& [op, count] : calls) fmt::print("  {:>4} x {}\n", count, op);
-  for (const std::string& guard : gm.guards) fmt::print("assumes: {}\n", guard);
+  print_assumptions(gm);
   for (const std::string& note : gm.notes) fmt::print("fuse: {}\n", note);
   for (const auto& [key, value] : gm.settings) {
     if (key != kFloatCallsSetting) fmt::print("{}: {}\n", key, value);

@@ -78,7 +78,7 @@ absl::StatusOr<GraphModule> fused_model(const QuantizeArguments& arguments,
   FXQ_ASSIGN_OR_RETURN(GraphModule fused, fuse_fx(gm, options));
   if (!arguments.quiet) {
     for (const std::string& note : fused.notes) fmt::print("fuse: {}\n", note);
-    for (const std::string& guard : gm.guards) fmt::print("assumed: {}\n", guard);
+    print_assumptions(gm);
   }
   return fused;
 }

@@ -34,6 +34,10 @@ struct AttributeWriter {
     proto.set_type(onnx::AttributeProto::INTS);
     for (const int64_t value : values) proto.add_ints(value);
   }
+  void operator()(const std::vector<std::string>& values) const {
+    proto.set_type(onnx::AttributeProto::STRINGS);
+    for (const std::string& value : values) proto.add_strings(value);
+  }
   void operator()(const std::vector<float>& values) const {
     proto.set_type(onnx::AttributeProto::FLOATS);
     for (const float value : values) proto.add_floats(value);

@@ -19,8 +19,8 @@ class ModelProto;
 
 namespace fxq {
 
-using OnnxAttribute =
-    std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>>;
+using OnnxAttribute = std::variant<int64_t, float, std::string, std::vector<int64_t>,
+                                   std::vector<float>, std::vector<std::string>>;
 using OnnxAttributes = std::vector<std::pair<std::string, OnnxAttribute>>;
 
 struct OnnxCall {

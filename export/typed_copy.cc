@@ -303,6 +303,9 @@ absl::StatusOr<GraphModule> typed_copy(const GraphModule& model,
   }
   FXQ_RETURN_IF_ERROR(open_attention(copy).status());
   FXQ_RETURN_IF_ERROR(Typing(copy, args, options).run_all());
+  // They hold: Typing ran with other sizes on every dynamic axis.
+  FXQ_ASSIGN_OR_RETURN(const auto checked, drop_guards(copy));
+  copy.guards.insert(copy.guards.end(), checked.begin(), checked.end());
   return copy;
 }
 

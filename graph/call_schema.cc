@@ -33,6 +33,13 @@ absl::StatusOr<c10::IValue> call_own(const c10::FunctionSchema& schema, Stack ar
   switch (op_from_overload(schema.name())) {
     case OpId::kGetItem:
       return index_into(arguments[0], arguments[1]);
+    case OpId::kAssign:
+      arguments[0].toTensor().set_data(arguments[1].toTensor().detach());
+      return c10::IValue();
+    case OpId::kGuard:
+      if (arguments[0].toBool()) return c10::IValue();
+      return absl::InvalidArgumentError(
+          fmt::format("the model does not accept this input: {}", arguments[1].toStringRef()));
     case OpId::kIdentity:
     case OpId::kQuantStub:
     case OpId::kDeQuantStub:

@@ -194,7 +194,11 @@ GraphModule GraphModule::copy(Copy what) const {
 GraphModule GraphModule::copy_without_graph(Copy what) const {
   GraphModule result;
   TensorCloner clone(what);
-  for (const auto& [path, tensor] : store_->tensors) result.set_tensor(path, clone(tensor));
+  for (const auto& [path, tensor] : store_->tensors) {
+    // A handle of its own: what one module assigns to a buffer, the other does not see.
+    const bool buffer = tensor.defined() && !is_parameter(tensor);
+    result.set_tensor(path, buffer ? clone(tensor).detach() : clone(tensor));
+  }
   std::map<const LeafModule*, std::shared_ptr<LeafModule>> clones;
   for (const auto& [path, module] : store_->modules) {
     std::shared_ptr<LeafModule>& leaf = clones[module.get()];

@@ -2,6 +2,7 @@
 // run, saved and moved in one way.
 #include "fxq/graph/opaque_module.h"
 
+#include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
 
@@ -30,6 +31,24 @@ torch::jit::Module module_of_block(const std::shared_ptr<torch::jit::Graph>& gra
   return module;
 }
 
+bool sets_attributes(const torch::jit::Block* block) {
+  for (const torch::jit::Node* node : block->nodes()) {
+    if (node->kind() == torch::jit::prim::SetAttr) return true;
+    for (const torch::jit::Block* inner : node->blocks()) {
+      if (sets_attributes(inner)) return true;
+    }
+  }
+  return false;
+}
+
+bool sets_attributes(const c10::ClassType& type) {
+  const auto& methods = type.methods();
+  return std::any_of(methods.begin(), methods.end(), [](torch::jit::Function* method) {
+    const bool own = method->name().rfind("__", 0) != 0;  // not __setstate__ and its like
+    return own && sets_attributes(torch::jit::toGraphFunction(*method).graph()->block());
+  });
+}
+
 // "a.b.weight" -> the submodule a.b and "weight".
 std::pair<torch::jit::Module, std::string> resolve(torch::jit::Module module,
                                                    const std::string& path) {
@@ -51,6 +70,7 @@ struct OpaqueModule::State {
 
 OpaqueModule::OpaqueModule(const torch::jit::Module& module)
     : LeafModule(class_name_of(module)), state_(new State{module, "", false}) {
+  own_state();
   register_tensors();
 }
 
@@ -62,6 +82,7 @@ OpaqueModule::OpaqueModule(std::shared_ptr<torch::jit::Graph> graph, std::string
 OpaqueModule::OpaqueModule(const torch::jit::Module& module, std::string class_name,
                            std::string source)
     : LeafModule(std::move(class_name)), state_(new State{module, std::move(source), false}) {
+  own_state();
   register_tensors();
 }
 
@@ -107,10 +128,21 @@ NamedAttributes OpaqueModule::attributes() const {
 }
 
 std::shared_ptr<LeafModule> OpaqueModule::clone_leaf() const {
-  auto copy = std::make_shared<OpaqueModule>(state_->module);
-  copy->state_->source = state_->source;
+  auto copy = std::make_shared<OpaqueModule>(state_->module, class_name(), state_->source);
   copy->torch::nn::Module::train(is_training());
   return copy;
+}
+
+bool OpaqueModule::keeps_state() const {
+  for (const torch::jit::Module& module : state_->module.modules()) {
+    if (sets_attributes(*module.type())) return true;
+  }
+  return false;
+}
+
+// Two modules that share a state would disturb each other; so would a module and the caller's.
+void OpaqueModule::own_state() {
+  if (keeps_state()) own();
 }
 
 void OpaqueModule::own() {

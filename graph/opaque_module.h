@@ -35,12 +35,15 @@ class OpaqueModule : public LeafModule {
   void set_tensor(const std::string& name, at::Tensor tensor) override;
   void train(bool on = true) override;
 
+  // Its code sets attributes of its own: what one call leaves, the next one finds.
+  bool keeps_state() const;
   // Its code as one TorchScript module, for embedding in artifacts.
   const torch::jit::Module& script_module() const;
 
  private:
   void register_tensors();
   void own();  // before the first write: a module object of its own, with the same tensors
+  void own_state();
 
   struct State;
   std::unique_ptr<State> state_;

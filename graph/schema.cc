@@ -94,7 +94,9 @@ bool is_impure(const Node& node) {
   if (node.is(NodeKind::kGetAttr)) return false;
   const c10::FunctionSchema* schema = node.schema();
   if (!schema) return true;
-  return !is_known_space(*schema) || mutates(*schema) || draws_random_numbers(*schema);
+  const bool says_nothing = schema->returns().empty();  // it is called for what else it does
+  return says_nothing || !is_known_space(*schema) || mutates(*schema) ||
+         draws_random_numbers(*schema);
 }
 
 }  // namespace fxq

@@ -62,7 +62,7 @@ void ScriptModuleTree::add_tensor(const std::string& path, const at::Tensor& ten
   if (is_parameter) {
     parent.register_parameter(name, tensor, /*is_buffer=*/false);
   } else {
-    parent.register_buffer(name, tensor);
+    parent.register_buffer(name, tensor.detach());  // what one side assigns, the other keeps
   }
 }
 
@@ -81,6 +81,15 @@ jit::Value* ScriptModuleTree::read(jit::Graph& graph, const std::string& path) c
     if (module.attr(part).isModule()) module = module.attr(part).toModule();
   }
   return value;
+}
+
+void ScriptModuleTree::write(jit::Graph& graph, const std::string& path, jit::Value* value) const {
+  const size_t dot = path.rfind('.');
+  jit::Value* owner =
+      dot == std::string::npos ? graph.inputs()[0] : read(graph, path.substr(0, dot));
+  jit::Node* set = graph.create(jit::prim::SetAttr, {owner, value}, 0);
+  set->s_(jit::attr::name, dot == std::string::npos ? path : path.substr(dot + 1));
+  graph.insertNode(set);
 }
 
 void ScriptModuleTree::set_forward(const std::shared_ptr<jit::Graph>& graph) {

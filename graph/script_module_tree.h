@@ -26,6 +26,8 @@ class ScriptModuleTree {
   void add_module(const std::string& path, const torch::jit::Module& module);
   // The value of the path in a graph whose input 0 is the root; reads are inserted at its end.
   torch::jit::Value* read(torch::jit::Graph& graph, const std::string& path) const;
+  // Sets it at the graph's end.
+  void write(torch::jit::Graph& graph, const std::string& path, torch::jit::Value* value) const;
   // Gives the root its forward.
   void set_forward(const std::shared_ptr<torch::jit::Graph>& graph);
 

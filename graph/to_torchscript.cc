@@ -98,7 +98,7 @@ class ScriptWriter {
   void add_contents() {
     for (const std::string& path : gm_.module_paths()) {
       const auto* opaque = dynamic_cast<const OpaqueModule*>(gm_.module(path).get());
-      if (opaque) tree_.add_module(path, opaque->script_module());
+      if (opaque) add_opaque(path, *opaque);
     }
     for (const auto& [path, tensor] : gm_.named_parameters()) tree_.add_tensor(path, tensor, true);
     for (const auto& [path, tensor] : gm_.named_buffers()) tree_.add_tensor(path, tensor, false);
@@ -142,6 +142,8 @@ class ScriptWriter {
       case NodeKind::kCallModule:
         return epilogue(node, call_module(node));
       case NodeKind::kCallFunction:
+        if (node.op() == OpId::kGuard) return guard(node);
+        if (node.op() == OpId::kAssign) return assign(node);
         return epilogue(node, node.op() == OpId::kGetItem ? get_item(node) : call_function(node));
       case NodeKind::kCallMethod:
         break;
@@ -151,9 +153,20 @@ class ScriptWriter {
 
   jit::Value* constant(const c10::IValue& value) { return graph_->insertConstant(value); }
 
+  // Code that took a value for no None has looked before.
+  jit::Value* refined(jit::Value* value, const c10::TypePtr& formal) {
+    const bool maybe_none = value->type()->kind() == c10::TypeKind::OptionalType;
+    const bool wants_one = !is_open(formal) && formal->kind() != c10::TypeKind::OptionalType &&
+                           formal->kind() != c10::TypeKind::AnyType;
+    if (!maybe_none || !wants_one) return value;
+    return graph_->insertUncheckedCast(value, without_optional(value->type()));
+  }
+
   jit::Value* argument(const Argument& argument, const c10::TypePtr& formal) {
-    if (const Node* node = argument.node()) return values_.at(node);
-    if (argument.is_constant() && !argument.is<SliceArg>()) {
+    if (const Node* node = argument.node()) return refined(values_.at(node), formal);
+    // A list is made anew by each call: code behind it may change it.
+    const bool changes = argument.items() || argument.is<DictArg>();
+    if (argument.is_constant() && !argument.is<SliceArg>() && !changes) {
       return constant(to_ivalue_as(argument, is_open(formal) ? nullptr : formal));
     }
     const c10::TypePtr type = without_optional(formal);
@@ -243,6 +256,26 @@ class ScriptWriter {
     return call(schema, values);
   }
 
+  // self.h = value
+  jit::Value* assign(const Node& node) {
+    const Node* target = node.args()[0].node();
+    TORCH_CHECK(target && target->is(NodeKind::kGetAttr), "it assigns to no tensor of the model");
+    tree_.write(*graph_, target->target(), argument(node.args()[1], c10::TensorType::get()));
+    return nullptr;  // nobody reads it
+  }
+
+  // if not condition: raise
+  jit::Value* guard(const Node& node) {
+    jit::Value* condition = argument(node.args()[0], c10::BoolType::get());
+    jit::Node* check = graph_->insertNode(graph_->create(prim::If, {condition}, 0));
+    check->addBlock();
+    const jit::WithInsertPoint inside(check->addBlock());
+    jit::Value* message = argument(node.args()[1], c10::StringType::get());
+    jit::Node* raise = graph_->create(prim::RaiseException, {message, constant(c10::IValue())}, 0);
+    graph_->insertNode(raise);
+    return nullptr;  // nobody reads it
+  }
+
   jit::Value* get_item(const Node& node) {
     jit::Value* whole = argument(node.args()[0], nullptr);
     jit::Value* key = argument(node.args()[1], nullptr);
@@ -269,6 +302,13 @@ class ScriptWriter {
         op, "a ", module->class_name(),
         " has no TorchScript form; write the float graph, or convert it and export it to ONNX");
     return call_op(node, *op);
+  }
+
+  // With a state of its own.
+  void add_opaque(const std::string& path, const OpaqueModule& opaque) {
+    const auto copy = opaque.keeps_state() ? opaque.clone_leaf() : nullptr;
+    const auto* own = dynamic_cast<const OpaqueModule*>(copy.get());
+    tree_.add_module(path, (own ? *own : opaque).script_module());
   }
 
   jit::Value* call_opaque(const Node& node, const OpaqueModule& opaque) {

@@ -1,6 +1,9 @@
 // The small passes that fit in a page each, one per .cc file of the same name.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "fxq/graph/graph_module.h"
 
@@ -13,6 +16,9 @@ absl::StatusOr<bool> dce(GraphModule& gm);
 // Removes ops that do nothing at inference: identity, contiguous, detach, clone, dropout in eval.
 // What writes into its operand, or is written into, keeps its clone.
 absl::StatusOr<bool> remove_identity(GraphModule& gm);
+
+// Removes guards, and what only they read; gives their messages.
+absl::StatusOr<std::vector<std::string>> drop_guards(GraphModule& gm);
 
 // Merges calls that are sure to compute the same value: pure, same callee, same arguments.
 absl::StatusOr<bool> cse(GraphModule& gm);

@@ -1,4 +1,5 @@
-// A barrier writes or has another effect of its own; drawing random numbers alone makes none.
+// A barrier writes or has another effect of its own; drawing random numbers alone makes none, nor
+// does a guard, which reads numbers.
 #include "fxq/passes/effects.h"
 
 #include <ATen/core/function_schema.h>
@@ -13,6 +14,7 @@ namespace fxq {
 
 bool is_barrier(const Node& node) {
   if (!node.is_call() || !is_impure(node)) return false;
+  if (node.op() != OpId::kNone && op_def(node.op()).rule == Rule::kNotTensor) return false;
   const c10::FunctionSchema* schema = node.schema();
   const bool only_random =
       schema && schema->name().rfind("aten::", 0) == 0 && !schema->is_mutable();

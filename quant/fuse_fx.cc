@@ -17,8 +17,14 @@ constexpr double kTolerance = 1e-4;
 
 absl::Status check_same(const GraphModule& model, const GraphModule& fused,
                         const std::vector<c10::IValue>& inputs) {
-  FXQ_ASSIGN_OR_RETURN(const c10::IValue expected, model.forward(inputs));
-  FXQ_ASSIGN_OR_RETURN(const c10::IValue actual, fused.forward(inputs));
+  const auto copies = [&] {  // of models and inputs: running changes the state of some
+    std::vector<c10::IValue> values;
+    for (const c10::IValue& input : inputs) values.push_back(input.deepcopy());
+    return values;
+  };
+  constexpr auto kOwnState = GraphModule::Copy::kCloneBuffers;
+  FXQ_ASSIGN_OR_RETURN(const c10::IValue expected, model.copy(kOwnState).forward(copies()));
+  FXQ_ASSIGN_OR_RETURN(const c10::IValue actual, fused.copy(kOwnState).forward(copies()));
   FXQ_ASSIGN_OR_RETURN(const double difference, max_relative_difference(expected, actual));
   if (difference <= kTolerance) return absl::OkStatus();
   return absl::InternalError(fmt::format(

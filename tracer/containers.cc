@@ -6,6 +6,7 @@
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/ir/ir.h>
 
+#include "fxq/graph/view.h"
 #include "fxq/tracer/container_ops.h"
 #include "fxq/tracer/script_reader.h"
 
@@ -68,6 +69,18 @@ void ScriptReader::unpack_tuple(const JitNode* node, const ValuePtr& all) {
   bind(node->output(), make_items(Value::Kind::kTuple, std::move(items), node->output()->type()));
 }
 
+// h, w = x.unbind(0): as many as x has rows.
+void ScriptReader::guard_count(const JitNode* node, const ValuePtr& list) {
+  if (list->node->op() != OpId::kUnbind) return;
+  const OpView unbind(gm_, list->node);
+  const ValuePtr tensor = make_node_value(unbind.operand(0), c10::TensorType::get());
+  const auto count = static_cast<int64_t>(node->outputs().size());
+  const ValuePtr size =
+      emitter_.call("aten::size.int", {tensor, make_constant(unbind.attr_int("dim", 0))});
+  guard(fmt::format("{}: %{} gives {} values", line_of(node), list->node->name(), count), size,
+        count);
+}
+
 void ScriptReader::unpack(const JitNode* node) {
   const ValuePtr all = get(node->inputs()[0]);
   if (node->kind() == prim::TupleIndex || node->kind() == prim::TupleSlice) {
@@ -78,6 +91,7 @@ void ScriptReader::unpack(const JitNode* node) {
     return problem(node, fmt::format("{} values are unpacked into {}", all->items.size(),
                                      node->outputs().size()));
   }
+  if (!known) guard_count(node, all);
   for (size_t i = 0; i < node->outputs().size(); ++i) {
     const JitValue* output = node->outputs()[i];
     if (known) {

@@ -1,6 +1,6 @@
 // A known condition takes its branch; a branch that only raises becomes a guard; a condition on
-// shapes is decided by the example; anything else stays TorchScript code behind one node
-// (opaque_block.cc).
+// shapes is decided by the example, and guarded; anything else stays TorchScript code behind one
+// node (opaque_block.cc). Guards on shapes are nodes that check; others are lines of text.
 #include <fmt/format.h>
 
 #include "fxq/tracer/example_runner.h"
@@ -35,6 +35,15 @@ std::string raised_text(const torch::jit::Node* raise) {
   return "";
 }
 
+// Only sizes and what numbers make of them: a program knows the answer before it runs.
+bool is_shape_question(const Node* node) {
+  const OpDef& def = op_def(node->op());
+  if (def.rule != Rule::kNotTensor || def.kernel.empty()) return false;
+  if (node->op() == OpId::kSize || node->op() == OpId::kSizes) return true;
+  return !node->inputs().empty() &&
+         std::all_of(node->inputs().begin(), node->inputs().end(), is_shape_question);
+}
+
 std::string shown(const c10::IValue& value) {
   if (value.isBool()) return value.toBool() ? "true" : "false";
   return value.isInt() ? std::to_string(value.toInt()) : "?";
@@ -46,6 +55,15 @@ void ScriptReader::guard(const std::string& text) {
   if (guarded_.insert(text).second) guards_.push_back(text);
 }
 
+void ScriptReader::guard(const std::string& text, const ValuePtr& value, const c10::IValue& holds) {
+  if (!is_shape_question(value->node)) return guard(text);
+  if (!guarded_.insert(text).second) return;
+  ValuePtr condition = value;
+  if (holds.isInt()) condition = emitter_.call("aten::eq.int", {value, make_constant(holds)});
+  if (holds.isBool() && !holds.toBool()) condition = emitter_.call("aten::__not__", {value});
+  emitter_.guard(condition, text);
+}
+
 c10::optional<c10::IValue> ScriptReader::decide(const JitNode* node, const ValuePtr& value) {
   if (value->is(Value::Kind::kConstant)) return value->constant;
   const bool can_run = options_.example && value->is(Value::Kind::kNode) && !value->from_data;
@@ -53,7 +71,8 @@ c10::optional<c10::IValue> ScriptReader::decide(const JitNode* node, const Value
   auto seen = options_.example->value_of(value->node);
   TORCH_CHECK(seen.ok(), "the example inputs don't run: ", std::string(seen.status().message()));
   guard(fmt::format("{}: %{} is {}, as for the example inputs", line_of(node), value->node->name(),
-                    shown(*seen)));
+                    shown(*seen)),
+        value, *seen);
   return *std::move(seen);
 }
 
@@ -71,7 +90,13 @@ bool ScriptReader::guard_raise(const JitNode* node) {
   if ((first == nullptr) == (second == nullptr)) return false;
   std::string text = raised_text(first ? first : second);
   if (text.empty()) text = "an exception";
-  guard(fmt::format("{}: must not raise: {}", line_of(node), text));
+  text = fmt::format("{}: must not raise: {}", line_of(node), text);
+  const ValuePtr condition = get(node->input());
+  if (condition->is(Value::Kind::kNode)) {
+    guard(text, condition, first == nullptr);
+  } else {
+    guard(text);
+  }
   take_branch(node, first == nullptr);
   return true;
 }

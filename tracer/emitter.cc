@@ -310,6 +310,15 @@ ValuePtr Emitter::getitem(const ValuePtr& container, int64_t index, const c10::T
   return item;
 }
 
+void Emitter::assign(const ValuePtr& buffer, const ValuePtr& value) {
+  stamp(graph().call_op(OpId::kAssign, {argument(buffer), argument(value)}), c10::NoneType::get());
+}
+
+void Emitter::guard(const ValuePtr& condition, const std::string& message) {
+  stamp(graph().call_op(OpId::kGuard, {argument(condition), Argument(message)}),
+        c10::NoneType::get());
+}
+
 void Emitter::output(const ValuePtr& value) { graph().output(argument(value)); }
 
 }  // namespace fxq

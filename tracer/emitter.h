@@ -44,6 +44,9 @@ class Emitter {
                        const c10::TypePtr& type);
   ValuePtr getitem(const ValuePtr& container, int64_t index, const c10::TypePtr& type);
   void output(const ValuePtr& value);
+  // The buffer is `value` from here on, whatever its size.
+  void assign(const ValuePtr& buffer, const ValuePtr& value);
+  void guard(const ValuePtr& condition, const std::string& message);
 
   // The value as a node's argument; constant tensors become get_attr nodes on first use.
   Argument argument(const ValuePtr& value);

@@ -79,6 +79,8 @@ class LeafReader {
     return nullptr;
   }
 
+  bool stores_state() const { return reader_.stores_state(); }
+
   at::Tensor tensor(const Node* node) const {
     return node->is(NodeKind::kGetAttr) ? scratch_.tensor(node->target()) : at::Tensor();
   }
@@ -93,6 +95,7 @@ class LeafReader {
   // The leaf is read in eval mode: its mode is an attribute of its op.
   static ReaderOptions own_options(ReaderOptions options, ExampleRunner* example) {
     options.training = false;
+    options.state.clear();
     options.example = example;
     return options;
   }
@@ -244,6 +247,7 @@ LeafKind judge_leaf(const LeafReader& reader, const torch::jit::Module& module,
     leaf->aliased = 0;
     return LeafKind::kOneOp;
   }
+  if (reader.stores_state()) return LeafKind::kSeveralOps;
   const Node* call = reader.only_call();
   const bool one_op = call && fill_from_call(*call, reader, module, options, leaf);
   return one_op ? LeafKind::kOneOp : LeafKind::kSeveralOps;

@@ -15,8 +15,6 @@ std::string joined(const std::string& path, const std::string& name) {
   return path.empty() ? name : path + "." + name;
 }
 
-const void* identity(const ValuePtr& object) { return object->constant.toObject().get(); }
-
 // Where and what a tensor is, as text: two with the same are one tensor.
 std::string memory_of(const at::Tensor& tensor) {
   return fmt::format("{} {} [{}] [{}]", tensor.data_ptr(), c10::toString(tensor.scalar_type()),
@@ -67,13 +65,18 @@ void note_uses(const torch::jit::Block* block, const std::string& name, Uses& us
   }
 }
 
-// The class's methods both read and set the attribute.
-bool is_state(const c10::ClassType& type, const std::string& name) {
+// By the class's own methods.
+Uses uses_of(const c10::ClassType& type, const std::string& name) {
   Uses uses;
   for (torch::jit::Function* method : type.methods()) {
     if (method->name().rfind("__", 0) == 0) continue;  // __setstate__ and its like
     note_uses(torch::jit::toGraphFunction(*method).graph()->block(), name, uses);
   }
+  return uses;
+}
+
+bool is_state(const c10::ClassType& type, const std::string& name) {
+  const Uses uses = uses_of(type, name);
   return uses.read && uses.set;
 }
 
@@ -167,13 +170,13 @@ ValuePtr ScriptReader::attribute_value(const c10::IValue& value, const c10::Type
 }
 
 // A number that one call leaves for the next: in a buffer, read anew by each call.
-ValuePtr ScriptReader::state_value(const ValuePtr& object, const std::string& name,
-                                   const c10::IValue& value) {
+ValuePtr ScriptReader::number_value(const ValuePtr& object, const std::string& name,
+                                    const c10::IValue& value) {
   const at::Tensor tensor = at::scalar_tensor(value.toScalar(), value.isDouble() ? at::kDouble
                                                                 : value.isBool() ? at::kBool
                                                                                  : at::kLong);
   const ValuePtr buffer = emitter_.attribute(joined(object->path, name), tensor);
-  state_buffers_[{identity(object), name}] = buffer;
+  state_buffers_[key_of(object, name)] = buffer;
   const char* read = value.isDouble() ? "aten::Float.Tensor"
                      : value.isBool() ? "aten::Bool.Tensor"
                                       : "aten::Int.Tensor";
@@ -188,24 +191,31 @@ ValuePtr ScriptReader::attribute(const ValuePtr& object, const std::string& name
     TORCH_CHECK(field != object->fields.end(), "an object has no attribute ", name, " yet");
     return field->second;
   }
-  ValuePtr& known = attributes_[{identity(object), name}];
+  ValuePtr& known = attributes_[key_of(object, name)];
   if (known) return known;
   const torch::jit::Module module = object->constant.toModule();
   const c10::IValue value = module.attr(name);
+  const c10::TypePtr type = module.type()->getAttribute(name);
+  const std::string path = joined(object->path, name);
+  attribute_paths_[key_of(object, name)] = path;
   if (name == "training" && value.isBool()) {
     known = make_constant(options_.training, c10::BoolType::get());
     known->is_mode = true;
   } else if (is_number(value) && is_state(*module.type(), name)) {
-    known = state_value(object, name, value);
+    known = number_value(object, name, value);
+  } else if (options_.state.count(path) != 0) {
+    known = slot_value(path, type, value);
+  } else if (type->kind() == c10::TypeKind::TensorType && uses_of(*module.type(), name).set) {
+    known = state_tensor(path, value.toTensor());
   } else {
-    known = attribute_value(value, module.type()->getAttribute(name), joined(object->path, name));
+    known = attribute_value(value, type, path);
   }
   return known;
 }
 
 // For code whose results may depend on it.
 ValuePtr ScriptReader::read_attribute(const ValuePtr& object, const std::string& name) {
-  if (object->is(Value::Kind::kModule)) read_attributes_.insert({identity(object), name});
+  if (object->is(Value::Kind::kModule)) read_attributes_.insert(key_of(object, name));
   return attribute(object, name);
 }
 
@@ -220,36 +230,19 @@ void ScriptReader::get_attribute(const JitNode* node) {
   bind(node->output(), matters ? read_attribute(object, name) : attribute(object, name));
 }
 
-// What forward stores in an attribute. A buffer is written in place, in order; later reads see it.
-// A number that it also reads is kept in a buffer of its own. Lists of results and caches hold for
-// the rest of the call.
+// What forward stores in an attribute: later code reads it, the next call too (state.cc). A number
+// that it also reads is kept in a buffer of its own.
 void ScriptReader::set_attribute(const JitNode* node) {
-  const ValuePtr object = get(node->inputs()[0]);
-  const ValuePtr value = get(node->inputs()[1]);
-  const std::string& name = node->s(torch::jit::attr::name);
+  set_attribute(get(node->inputs()[0]), node->s(torch::jit::attr::name), get(node->inputs()[1]));
+}
+
+void ScriptReader::set_attribute(const ValuePtr& object, const std::string& name,
+                                 const ValuePtr& value) {
   if (object->is(Value::Kind::kObject)) {
     object->fields[name] = value;
     return;
   }
-  const std::pair<const void*, std::string> key{identity(object), name};
-  const c10::TypePtr type = object->constant.toModule().type()->getAttribute(name);
-  if (type->kind() == c10::TypeKind::TensorType) {
-    const ValuePtr buffer = attribute(object, name);
-    if (buffer->is(Value::Kind::kNode)) {
-      emitter_.call("aten::copy_", {buffer, value, make_constant(false)});
-      return;
-    }
-  }
-  const auto state = state_buffers_.find(key);
-  if (state != state_buffers_.end()) {
-    emitter_.call("aten::fill_.Scalar", {state->second, value});
-  } else if (read_attributes_.count(key)) {
-    guard(
-        fmt::format("{} is at the start of each call as it was saved; what the call stores in it "
-                    "is not kept",
-                    joined(object->path, name)));
-  }
-  attributes_[key] = value;
+  store(object, name, value);
 }
 
 void ScriptReader::call_method(const JitNode* node) {

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "fxq/graph/opaque_module.h"
+#include "fxq/tracer/attribute_writes.h"
 #include "fxq/tracer/block_writes.h"
 #include "fxq/tracer/script_reader.h"
 
@@ -82,6 +83,8 @@ class BlockBuilder {
     for (size_t i = 0; i < args_.size(); ++i) {
       if (is_object(*args_[i])) objects_[graph_->inputs()[i]] = args_[i];
     }
+    find_objects(graph_->block());
+    lift_writes();
     lift(graph_->block());
     for (auto it = reads_.rbegin(); it != reads_.rend(); ++it) (*it)->destroy();
     const BlockWrites writes = container_writes(*graph_);
@@ -107,6 +110,14 @@ class BlockBuilder {
   // Containers from outside that the code changes. If there are any, the graph returns
   // (result, container, ...).
   const std::vector<ValuePtr>& written() const { return written_; }
+
+  // Attributes that it sets; they follow.
+  struct AttributeAfter {
+    ValuePtr object;
+    std::string name;
+    jit::Value* after;
+  };
+  const std::vector<AttributeAfter>& attributes() const { return attributes_; }
 
   const std::shared_ptr<jit::Graph>& graph() const { return graph_; }
   const std::vector<ValuePtr>& args() const { return args_; }
@@ -150,6 +161,39 @@ class BlockBuilder {
     return false;
   }
 
+  void find_objects(jit::Block* block) {
+    for (jit::Node* node : block->nodes()) {
+      for (jit::Block* inner : node->blocks()) find_objects(inner);
+      if (node->kind() != prim::GetAttr ||
+          node->output()->type()->kind() != c10::TypeKind::ClassType) {
+        continue;
+      }
+      const auto object = objects_.find(node->input());
+      if (object == objects_.end()) continue;
+      const ValuePtr value = reader_.read_attribute(object->second, node->s(jit::attr::name));
+      if (is_object(*value)) objects_[node->output()] = value;
+    }
+  }
+
+  // Attributes that the code sets, of modules that are known.
+  void lift_writes() {
+    const auto object_of = [this](const jit::Value* value) -> const void* {
+      const auto known = objects_.find(value);
+      const bool module = known != objects_.end() && known->second->is(Value::Kind::kModule);
+      return module ? known->second.get() : nullptr;
+    };
+    AttributeWrites writes(object_of);
+    const auto found = writes.run(*graph_, [this](const jit::Node* set) {
+      const ValuePtr& object = objects_.at(set->inputs()[0]);
+      const std::string& name = set->s(jit::attr::name);
+      const c10::TypePtr type = object->constant.toModule().type()->getAttribute(name);
+      attributes_.push_back({object, name, nullptr});
+      jit::WithInsertPoint at_start(*graph_->block()->nodes().begin());
+      return input(reader_.read_attribute(object, name), type);
+    });
+    for (size_t i = 0; i < found.size(); ++i) attributes_[i].after = found[i].after;
+  }
+
   void lift(jit::Block* block) {
     for (jit::Node* node : block->nodes()) {
       for (jit::Block* inner : node->blocks()) lift(inner);
@@ -168,12 +212,13 @@ class BlockBuilder {
   }
 
   void return_written(const BlockWrites& writes) {
-    if (writes.inputs.empty()) return;
+    if (writes.inputs.empty() && attributes_.empty()) return;
     std::vector<jit::Value*> all = {graph_->outputs()[0]};
     for (const size_t index : writes.inputs) {
       all.push_back(graph_->inputs()[index]);
       written_.push_back(args_[index]);
     }
+    for (const AttributeAfter& each : attributes_) all.push_back(each.after);
     graph_->eraseOutput(0);
     graph_->registerOutput(graph_->insertNode(graph_->createTuple(all))->output());
   }
@@ -204,6 +249,7 @@ class BlockBuilder {
   std::unordered_map<const jit::Value*, ValuePtr> objects_;
   std::vector<jit::Node*> reads_;
   std::vector<ValuePtr> written_;
+  std::vector<AttributeAfter> attributes_;
 };
 
 void ScriptReader::run_opaque(const JitNode* node, const std::vector<ValuePtr>& loop_state,
@@ -250,14 +296,21 @@ ValuePtr ScriptReader::finish_opaque(BlockBuilder& builder, const std::string& n
   for (const ValuePtr& arg : builder.args()) {  // it may return what it was given
     for_each_part(arg, [&](const ValuePtr& part) { merge_storage(result, part); });
   }
-  if (builder.written().empty()) return result;
+  if (builder.written().empty() && builder.attributes().empty()) return result;
   for (const ValuePtr& container : builder.written()) {
-    if (container->is_state) problem(node, kChangesState);
+    if (container->is_state) change_state(node, container);
   }
   for (size_t i = 0; i < builder.written().size(); ++i) {
     const ValuePtr& container = builder.written()[i];
     const auto index = static_cast<int64_t>(i) + 1;
     emitter_.become(container, emitter_.getitem(result, index, type->containedTypes()[i + 1]));
+  }
+  size_t index = builder.written().size();
+  for (const auto& [object, name, after] : builder.attributes()) {
+    ++index;
+    set_attribute(
+        object, name,
+        emitter_.getitem(result, static_cast<int64_t>(index), type->containedTypes()[index]));
   }
   return emitter_.getitem(result, 0, type->containedTypes()[0]);
 }

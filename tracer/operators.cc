@@ -94,15 +94,13 @@ ValuePtr integer_in(const ValuePtr& value) {
 
 }  // namespace
 
-const char* const kChangesState =
-    "forward changes a list or dict that is an attribute, for the next call; keep state in a "
-    "buffer";
-
 void ScriptReader::call_operator(const JitNode* node) {
   const std::vector<ValuePtr> args = inputs(node);
   if (is_dropped(node->kind())) return poison_outputs(node);
   const auto written = node->maybeSchema() ? written_argument(node->schema()) : std::nullopt;
-  if (written && args[*written]->is_state) return problem(node, kChangesState);
+  if (written && args[*written]->is_state) {
+    return change_state(node, args[*written]);
+  }
   if (is_wrapped(node->kind())) return emit_operator(node, args);
   if (fold_identity(node, args) || call_container(node, args)) return;
   if (fold_number(node, args) || fold_size(node, args) || fold(node, args)) return;

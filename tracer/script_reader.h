@@ -24,8 +24,6 @@ class BlockBuilder;
 class ExampleRunner;
 class Tracer;
 
-extern const char* const kChangesState;  // a problem's text
-
 struct ReaderOptions {
   std::vector<std::string> leaves;
   const WrapRegistry* wraps = nullptr;
@@ -33,6 +31,7 @@ struct ReaderOptions {
   bool training = false;
   bool as_module = true;             // the mode is the module's own: what it froze stays frozen
   ExampleRunner* example = nullptr;  // null: none
+  std::set<std::string> state;       // attributes whose values stay for the next call
 };
 
 class ScriptReader {
@@ -52,6 +51,12 @@ class ScriptReader {
   const std::vector<std::string>& problems() const { return problems_; }
   const std::vector<std::string>& guards() const { return guards_; }
   int opaque_blocks() const { return opaque_blocks_; }
+  // To be called once, after the whole code: what the attributes hold from here on. `result` is
+  // what will be returned.
+  void store_state(const ValuePtr& result);
+  bool stores_state() const { return !stored_.empty(); }
+  // Attributes that must be ReaderOptions::state, or their values are lost.
+  const std::set<std::string>& lost_state() const { return lost_state_; }
 
  private:
   using JitNode = torch::jit::Node;
@@ -98,6 +103,7 @@ class ScriptReader {
   void construct(const JitNode* node);
   ValuePtr constructed(const JitNode* node);
   void unpack(const JitNode* node);
+  void guard_count(const JitNode* node, const ValuePtr& list);
   void unpack_tuple(const JitNode* node, const ValuePtr& all);
 
   // -- modules and functions (modules.cc)
@@ -106,15 +112,35 @@ class ScriptReader {
   std::string tensor_path(const at::Tensor& tensor, const std::string& otherwise);
   void get_attribute(const JitNode* node);
   void set_attribute(const JitNode* node);
+  void set_attribute(const ValuePtr& object, const std::string& name, const ValuePtr& value);
   ValuePtr attribute(const ValuePtr& object, const std::string& name);
   ValuePtr read_attribute(const ValuePtr& object, const std::string& name);
-  ValuePtr state_value(const ValuePtr& object, const std::string& name, const c10::IValue& value);
+  ValuePtr number_value(const ValuePtr& object, const std::string& name, const c10::IValue& value);
   ValuePtr attribute_value(const c10::IValue& value, const c10::TypePtr& type,
                            const std::string& path);
   void call_method(const JitNode* node);
   void call_function(const JitNode* node);
   void fork(const JitNode* node);
   Owner owner_of(const ValuePtr& module) const;
+
+  // -- state (state.cc)
+  using AttributeKey = std::pair<const void*, std::string>;
+  struct Stored {
+    AttributeKey key;
+    std::string path;
+    ValuePtr before;  // what the attribute was, if anybody read it
+    Node* buffer;     // its get_attr, if it is a tensor
+    bool was_read;
+  };
+  static AttributeKey key_of(const ValuePtr& object, const std::string& name);
+  ValuePtr slot_value(const std::string& path, const c10::TypePtr& type, const c10::IValue& value);
+  ValuePtr state_tensor(const std::string& path, const at::Tensor& tensor);
+  void store(const ValuePtr& object, const std::string& name, const ValuePtr& value);
+  void note_lost(const Stored& stored);
+  ValuePtr as_tensor(const ValuePtr& buffer, ValuePtr number);
+  void keep_old(const ValuePtr& result);
+  // A list or dict of an attribute that the code changes in place.
+  void change_state(const JitNode* node, const ValuePtr& container);
 
   // -- leaves (leaf.cc)
   bool is_leaf(const ValuePtr& module, const std::string& method) const;
@@ -135,6 +161,8 @@ class ScriptReader {
   void take_branch(const JitNode* node, bool condition);
   c10::optional<c10::IValue> decide(const JitNode* node, const ValuePtr& value);
   void guard(const std::string& text);
+  // The same; checked by a node where `value`, a bool or an int, depends on shapes alone.
+  void guard(const std::string& text, const ValuePtr& value, const c10::IValue& holds);
 
   // -- opaque blocks (opaque_block.cc)
   void run_opaque(const JitNode* node, const std::vector<ValuePtr>& loop_state, int64_t first_trip);
@@ -153,9 +181,14 @@ class ScriptReader {
   std::vector<Frame> frames_;
   std::unordered_map<const void*, std::string> module_paths_;  // by module object
   std::unordered_map<const void*, ValuePtr> modules_;
-  std::map<std::pair<const void*, std::string>, ValuePtr> attributes_;
-  std::set<std::pair<const void*, std::string>> read_attributes_;  // of modules
-  std::map<std::pair<const void*, std::string>, ValuePtr> state_buffers_;
+  std::map<AttributeKey, ValuePtr> attributes_;
+  std::set<AttributeKey> read_attributes_;  // of modules
+  std::map<AttributeKey, ValuePtr> state_buffers_;
+  std::map<AttributeKey, std::string> attribute_paths_;
+  std::map<std::string, std::string> slots_;    // module by attribute
+  std::map<std::string, Node*> state_tensors_;  // get_attr by attribute
+  std::vector<Stored> stored_;                  // in the order of the code
+  std::set<std::string> lost_state_;
   std::unordered_map<std::string, std::string> tensor_paths_;  // by memory; filled when it is asked
   std::vector<std::string> problems_;
   std::vector<std::string> guards_;

@@ -3,6 +3,7 @@
 
 #include <ATen/core/function_schema.h>
 #include <fmt/format.h>
+#include <fmt/ostream.h>
 #include <fmt/ranges.h>
 #include <torch/csrc/jit/api/module.h>
 
@@ -98,6 +99,25 @@ void take_rank(const c10::IValue& example, const Value& input) {
   if (input.node->type.dims) input.node->type.dims->assign(input.node->type.dims->size(), Dim{});
 }
 
+bool takes_default(const c10::Argument& argument, const TraceOptions& options, size_t opened) {
+  return argument.default_value() && opened >= options.example_inputs.size();
+}
+
+// What the graph takes for granted instead of taking an input.
+std::vector<std::string> default_arguments(const c10::FunctionSchema& schema,
+                                           const TraceOptions& options) {
+  std::vector<std::string> texts;
+  size_t opened = 0;
+  for (size_t i = 1; i < schema.arguments().size(); ++i) {
+    const c10::Argument& argument = schema.arguments()[i];
+    if (options.concrete_args.count(argument.name()) != 0) continue;
+    if (!takes_default(argument, options, opened++)) continue;
+    texts.push_back(fmt::format("argument {} is its default, {}", argument.name(),
+                                fmt::streamed(*argument.default_value())));
+  }
+  return texts;
+}
+
 // Arguments that are fixed, or have a default and no example, are not inputs of the graph.
 std::vector<ValuePtr> make_inputs(const c10::FunctionSchema& schema, const TraceOptions& options,
                                   Emitter& emitter) {
@@ -110,8 +130,8 @@ std::vector<ValuePtr> make_inputs(const c10::FunctionSchema& schema, const Trace
       inputs.push_back(from_ivalue(concrete->second, argument.type()));
       continue;
     }
-    const bool has_example = opened++ < options.example_inputs.size();
-    if (argument.default_value() && !has_example) {
+    const bool has_example = opened < options.example_inputs.size();
+    if (takes_default(argument, options, opened++)) {
       inputs.push_back(from_ivalue(*argument.default_value(), argument.type()));
       continue;
     }
@@ -161,6 +181,18 @@ absl::StatusOr<GraphModule> Tracer::read(const torch::jit::Module& module) const
   const c10::FunctionSchema& schema = module.get_method(options.method).function().getSchema();
   FXQ_RETURN_IF_ERROR(check_concrete_args(schema, options));
   FXQ_RETURN_IF_ERROR(check_inputs(schema, options));
+  // A second reading, and seldom a third, knows which attributes are state.
+  std::set<std::string> state;
+  for (;;) {
+    const size_t known = state.size();
+    absl::StatusOr<GraphModule> gm = read_once(module, state);
+    if (state.size() == known) return gm;
+  }
+}
+
+absl::StatusOr<GraphModule> Tracer::read_once(const torch::jit::Module& module,
+                                              std::set<std::string>& state) const {
+  const TraceOptions& options = options_;
   GraphModule gm;
   ExampleRunner example(gm, options.example_inputs);
   ReaderOptions reading;
@@ -169,14 +201,19 @@ absl::StatusOr<GraphModule> Tracer::read(const torch::jit::Module& module) const
   reading.wraps = options.wraps ? options.wraps : &WrapRegistry::process_wide();
   reading.training = trains(module, options);
   reading.as_module = options.mode == TraceOptions::Mode::kAsModule;
+  reading.state = state;
   if (!options.example_inputs.empty()) reading.example = &example;
   ScriptReader reader(gm, module, reading);
+  const c10::FunctionSchema& schema = module.get_method(options.method).function().getSchema();
   const ValuePtr result = reader.run_method(reader.root(), options.method,
                                             make_inputs(schema, options, reader.emitter()));
+  reader.store_state(result);
+  state.insert(reader.lost_state().begin(), reader.lost_state().end());
   if (!reader.problems().empty()) return problem_report(module, reader.problems());
   reader.emitter().output(result);
   remove_dead_nodes(gm);
-  gm.guards = reader.guards();
+  gm.guards = default_arguments(schema, options);
+  gm.guards.insert(gm.guards.end(), reader.guards().begin(), reader.guards().end());
   gm.train(reading.training);
   if (!options.example_inputs.empty()) {
     FXQ_RETURN_IF_ERROR(propagate_shapes(gm, options.example_inputs));

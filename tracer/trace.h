@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,9 @@ class Tracer {
 
  private:
   absl::StatusOr<GraphModule> read(const torch::jit::Module& module) const;
+  // Adds to `state` what it found to be state, for a reading that knows it.
+  absl::StatusOr<GraphModule> read_once(const torch::jit::Module& module,
+                                        std::set<std::string>& state) const;
 
   TraceOptions options_;
 };

@@ -1,6 +1,7 @@
 // Two operands: tensors, a tensor and a number, or two sizes. Operands of another dtype than the
 // result are cast first, as ATen promotes them.
 //   add(x, y, alpha) -> Add(x, Mul(y, alpha))     rsub(x, c, alpha) -> Sub(c, Mul(x, alpha))
+//   addmm, baddbmm(x, a, b, beta, alpha) -> Add(Mul(x, beta), Mul(MatMul(a, b), alpha))
 #include <fmt/format.h>
 
 #include "fxq/base/status.h"
@@ -71,6 +72,24 @@ FXQ_BINARY(Max, "Max")
 FXQ_BINARY(Min, "Min")
 FXQ_BINARY(MatMul, "MatMul")
 #undef FXQ_BINARY
+
+// beta * self + alpha * (a @ b)
+absl::Status onnx_AddMatMul(Exporter& exporter, const OpView& view) {
+  const DType dtype = result_dtype(view);
+  OnnxBuilder& builder = exporter.builder();
+  FXQ_ASSIGN_OR_RETURN(const std::string a, exporter.operand(view, 1));
+  FXQ_ASSIGN_OR_RETURN(const std::string b, exporter.operand(view, 2));
+  std::string product = builder.add("MatMul", {a, b});
+  FXQ_ASSIGN_OR_RETURN(product, times_alpha(exporter, view, std::move(product), dtype));
+  const double beta = view.attr_float("beta", 1.0);
+  if (!view.attr("beta").is_constant()) {
+    return absl::UnimplementedError("its beta is computed while running");
+  }
+  if (beta == 0.0) return exporter.finish(view, product);
+  FXQ_ASSIGN_OR_RETURN(std::string self, promoted(exporter, view, 0, dtype));
+  if (beta != 1.0) self = builder.add("Mul", {self, builder.scalar(dtype, beta)});
+  return exporter.finish(view, builder.add("Add", {self, product}));
+}
 
 absl::Status onnx_RSub(Exporter& exporter, const OpView& view) {
   const DType dtype = result_dtype(view);

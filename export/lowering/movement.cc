@@ -62,6 +62,16 @@ absl::StatusOr<std::vector<int64_t>> split_sizes(const OpView& view) {
 
 }  // namespace
 
+// Of two axes; fewer stay as they are.
+absl::Status onnx_T(Exporter& exporter, const OpView& view) {
+  const int64_t rank = view.operand(0)->type.rank();
+  if (rank < 0) return absl::UnimplementedError("the rank of its input is not known");
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  OnnxBuilder& builder = exporter.builder();
+  return exporter.finish(view,
+                         rank < 2 ? builder.add("Identity", {x}) : builder.add("Transpose", {x}));
+}
+
 absl::Status onnx_Transpose(Exporter& exporter, const OpView& view) {
   FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
   int64_t rank = view.operand(0)->type.rank();

@@ -1,5 +1,6 @@
-// lstm, gru -> LSTM, GRU, one per layer. ONNX keeps gates in another order (i o f c for ATen's
-// i f g o; z r h for r z n), has directions as an axis, and time first.
+// lstm, gru, rnn_tanh, rnn_relu -> LSTM, GRU, RNN, one per layer; a cell is a sequence of one step.
+// ONNX keeps gates in another order (i o f c for ATen's i f g o; z r h for r z n), has directions
+// as an axis, and time first.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
@@ -19,6 +20,7 @@ struct Network {
   std::vector<int64_t> gates;  // ONNX's gate i is ATen's gate gates[i]
   int64_t layers = 1, directions = 1;
   bool has_biases = true, batch_first = false;
+  std::string activation;           // of an RNN
   std::vector<at::Tensor> weights;  // ATen's order
   std::vector<std::string> states;  // (layers * directions, N, H) each
 };
@@ -64,6 +66,12 @@ std::string join_directions(OnnxBuilder& builder, const std::string& y) {
   return add_reshape(builder, moved, {0, 0, -1});
 }
 
+void add_activation(const Network& net, OnnxAttributes& attributes) {
+  if (net.activation.empty()) return;
+  const std::vector<std::string> each(static_cast<size_t>(net.directions), net.activation);
+  attributes.emplace_back("activations", each);
+}
+
 absl::Status unroll(Exporter& exporter, const OpView& view, const Network& net) {
   OnnxBuilder& builder = exporter.builder();
   FXQ_ASSIGN_OR_RETURN(std::string x, exporter.operand(view));
@@ -83,6 +91,7 @@ absl::Status unroll(Exporter& exporter, const OpView& view, const Network& net) 
     call.attributes = {{"hidden_size", hidden}};
     if (net.directions == 2)
       call.attributes.emplace_back("direction", std::string("bidirectional"));
+    add_activation(net, call.attributes);
     if (net.gates.size() == 3) call.attributes.emplace_back("linear_before_reset", int64_t{1});
     const std::vector<std::string> made = builder.add_many(std::move(call), 1 + last.size());
     x = join_directions(builder, made[0]);
@@ -133,20 +142,86 @@ absl::Status recurrent(Exporter& exporter, const OpView& view, Network net) {
   return unroll(exporter, view, net);
 }
 
-}  // namespace
+// Results of one step: its states, [N, H] each.
+absl::Status one_step(Exporter& exporter, const OpView& view, Network net) {
+  if (view.operand(0)->type.rank() != 2) {
+    return absl::UnimplementedError("an input without a batch axis");
+  }
+  OnnxBuilder& builder = exporter.builder();
+  for (const char* name : {"w_ih", "w_hh", "b_ih", "b_hh"}) {
+    const at::Tensor weight = view.param(name);
+    if (weight.defined()) net.weights.push_back(weight.detach());
+  }
+  if (net.weights.size() != 4 && net.weights.size() != 2) {
+    return absl::UnimplementedError("weights that are computed while running");
+  }
+  net.has_biases = net.weights.size() == 4;
+  FXQ_ASSIGN_OR_RETURN(const LayerWeights weights,
+                       layer_weights(exporter, view.node()->name(), net, 0));
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  OnnxCall call{net.op_type,
+                {add_unsqueeze(builder, x, {0}), weights.w, weights.r, weights.b, ""},
+                {{"hidden_size", net.weights[1].size(1)}},
+                ""};
+  const size_t states = view.operands().size() - 1;
+  for (size_t i = 0; i < states; ++i) {
+    FXQ_ASSIGN_OR_RETURN(const std::string state, exporter.operand(view, i + 1));
+    call.inputs.push_back(add_unsqueeze(builder, state, {0}));
+  }
+  if (net.gates.size() == 3) call.attributes.emplace_back("linear_before_reset", int64_t{1});
+  std::vector<std::string> made = builder.add_many(std::move(call), 1 + states);
+  made.erase(made.begin());
+  for (std::string& state : made) state = add_squeeze(builder, state, {0});
+  if (states == 1) return exporter.finish(view, made[0]);
+  return finish_parts(exporter, view, std::move(made));
+}
 
-absl::Status onnx_Lstm(Exporter& exporter, const OpView& view) {
+Network lstm() {
   Network net;
   net.op_type = "LSTM";
   net.gates = {0, 3, 1, 2};
-  return recurrent(exporter, view, std::move(net));
+  return net;
 }
 
-absl::Status onnx_Gru(Exporter& exporter, const OpView& view) {
+Network gru() {
   Network net;
   net.op_type = "GRU";
   net.gates = {1, 0, 2};
-  return recurrent(exporter, view, std::move(net));
+  return net;
+}
+
+Network rnn(const char* activation) {
+  Network net;
+  net.op_type = "RNN";
+  net.gates = {0};
+  net.activation = activation;
+  return net;
+}
+
+}  // namespace
+
+absl::Status onnx_Lstm(Exporter& exporter, const OpView& view) {
+  return recurrent(exporter, view, lstm());
+}
+
+absl::Status onnx_Gru(Exporter& exporter, const OpView& view) {
+  return recurrent(exporter, view, gru());
+}
+
+absl::Status onnx_RnnTanh(Exporter& exporter, const OpView& view) {
+  return recurrent(exporter, view, rnn("Tanh"));
+}
+
+absl::Status onnx_RnnRelu(Exporter& exporter, const OpView& view) {
+  return recurrent(exporter, view, rnn("Relu"));
+}
+
+absl::Status onnx_LstmCell(Exporter& exporter, const OpView& view) {
+  return one_step(exporter, view, lstm());
+}
+
+absl::Status onnx_GruCell(Exporter& exporter, const OpView& view) {
+  return one_step(exporter, view, gru());
 }
 
 }  // namespace fxq

@@ -1,5 +1,5 @@
-// Sizes and integer arithmetic become registers, known once the input shapes are; getitem picks
-// from what a list or tuple became.
+// Sizes, integer arithmetic and conditions on them become registers, known once the input shapes
+// are; a guard becomes the program's; getitem picks from what a list or tuple became.
 #include <fmt/format.h>
 
 #include "fxq/base/status.h"
@@ -22,10 +22,28 @@ Step& register_step(Lowering& lowering, const Node& node, ValueKind kind, std::s
   return lowering.step(std::move(kernel), node, std::move(inputs), {output});
 }
 
+absl::StatusOr<ValueId> scalar_input(Lowering& lowering, const Node& node,
+                                     const Argument& argument) {
+  const bool* flag = argument.get_if<bool>();
+  return flag ? lowering.scalar(node, *flag, ValueKind::kBool) : lowering.int_input(node, argument);
+}
+
 // "floordiv_int" -> "floordiv"
 std::string arithmetic_name(OpId op) {
   const std::string name(op_def(op).name);
   return name.substr(0, name.rfind('_'));
+}
+
+absl::Status lower_scalars(Lowering& lowering, const Node& node, ValueKind kind,
+                           std::string kernel) {
+  std::vector<ValueId> inputs;
+  for (const Argument& argument : node.args()) {
+    FXQ_ASSIGN_OR_RETURN(const ValueId input, scalar_input(lowering, node, argument));
+    inputs.push_back(input);
+  }
+  register_step(lowering, node, kind, std::move(kernel), std::move(inputs)).attrs["op"] =
+      arithmetic_name(node.op());
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -80,14 +98,23 @@ absl::Status lower_GetItem(Lowering& lowering, const OpView& view) {
 }
 
 absl::Status lower_IntArithmetic(Lowering& lowering, const OpView& view) {
+  return lower_scalars(lowering, *view.node(), ValueKind::kInt, "IntArithmetic");
+}
+
+absl::Status lower_Compare(Lowering& lowering, const OpView& view) {
+  return lower_scalars(lowering, *view.node(), ValueKind::kBool, "Compare");
+}
+
+absl::Status lower_Logic(Lowering& lowering, const OpView& view) {
+  return lower_scalars(lowering, *view.node(), ValueKind::kBool, "Logic");
+}
+
+absl::Status lower_Guard(Lowering& lowering, const OpView& view) {
   const Node& node = *view.node();
-  std::vector<ValueId> inputs;
-  for (const Argument& argument : node.args()) {
-    FXQ_ASSIGN_OR_RETURN(const ValueId input, lowering.int_input(node, argument));
-    inputs.push_back(input);
-  }
-  register_step(lowering, node, ValueKind::kInt, "IntArithmetic", std::move(inputs)).attrs["op"] =
-      arithmetic_name(node.op());
+  Guard guard;
+  FXQ_ASSIGN_OR_RETURN(guard.condition, scalar_input(lowering, node, node.args().at(0)));
+  guard.message = node.args().at(1).get<std::string>();
+  lowering.program().guards.push_back(std::move(guard));
   return absl::OkStatus();
 }
 

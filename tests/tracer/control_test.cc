@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "fxq/graph/leaf_module.h"
+#include "fxq/graph/to_torchscript.h"
 #include "fxq/tracer/shape_prop.h"
 #include "script_source.h"
 
@@ -64,9 +65,11 @@ def forward(self, x):
   auto three = trace(module, options);
   ASSERT_TRUE(three.ok()) << three.status();
   EXPECT_TRUE(three->module_paths().empty());
-  EXPECT_FALSE(three->guards.empty());
+  EXPECT_FALSE(three->graph().find_all(OpId::kGuard).empty());
   EXPECT_EQ(three->graph().output_node()->args()[0].node()->type.to_string(), "f32[4]");
   expect_equal_results(module, *three, {at::randn({3, 4})});
+  const absl::Status other = three->forward({at::randn({5, 4})}).status();
+  EXPECT_THAT(std::string(other.message()), HasSubstr("is 3, as for the example inputs"));
 }
 
 TEST(Control, BranchesThatOnlyRaiseAreGuards) {
@@ -78,8 +81,27 @@ def forward(self, x):
 )");
   auto gm = trace(module);
   ASSERT_TRUE(gm.ok()) << gm.status();
-  EXPECT_THAT(gm->guards, ElementsAre(HasSubstr("rows and columns, please"), HasSubstr("empty")));
-  EXPECT_EQ(gm->graph().size(), 3u);
+  EXPECT_THAT(gm->guards, ElementsAre(HasSubstr("rows and columns, please")));
+  ASSERT_EQ(gm->graph().find_all(OpId::kGuard).size(), 1u);
+  EXPECT_TRUE(gm->forward({at::ones({1, 2})}).ok());
+  EXPECT_THAT(std::string(gm->forward({at::ones({0, 2})}).status().message()), HasSubstr("empty"));
+}
+
+TEST(Control, GuardsStayInTheTorchScriptThatIsWritten) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    assert x.size(1) == 3, "three channels, please"
+    return torch.relu(x)
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  auto written = to_torchscript(*gm);
+  ASSERT_TRUE(written.ok()) << written.status();
+  EXPECT_TRUE(at::equal(written->forward({at::ones({1, 3})}).toTensor(), at::ones({1, 3})));
+  EXPECT_THROW(written->forward({at::ones({1, 4})}), std::exception);
+  auto again = trace(*written);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->graph().find_all(OpId::kGuard).size(), 1u);
 }
 
 TEST(Control, TheExampleIsNotChanged) {

@@ -1,7 +1,9 @@
 // pad(x, p, "constant", v) -> constant_pad_nd(x, p, v or 0)      t(w) -> transpose(w, 0, 1)
-// _unsafe_view(x, s) -> view(x, s)      split(x, [1, 2], dim) -> split_with_sizes(x, [1, 2], dim)
-// upsample_nearest2d(x, size, sh, sw) -> upsample_nearest2d.vec(x, size, none)
+// _unsafe_view(x, s), view_as(x, like s) -> view(x, s)      split(x, [1, 2], dim) ->
+// split_with_sizes(x, [1, 2], dim) upsample_nearest2d(x, size, sh, sw) -> upsample_nearest2d.vec(x,
+// size, none)
 #include <ATen/core/Tensor.h>
+#include <ATen/core/function_schema.h>
 #include <fmt/format.h>
 
 #include "fxq/graph/graph.h"
@@ -31,6 +33,14 @@ bool split_sizes_to_split_with_sizes(Call& call, const CanonicalContext&) {
 
 bool unsafe_view_to_view(Call& call, const CanonicalContext&) {
   return call.become("aten::view", call.args);
+}
+
+bool like_to_sizes(Call& call, const CanonicalContext& context) {
+  const std::string name = call.schema->name();  // aten::view_as
+  const ValuePtr sizes = context.emit("aten::size", {call.args[1]});
+  std::vector<ValuePtr> args{call.args[0], sizes};
+  if (name == "aten::expand_as") args.push_back(make_constant(false));
+  return call.become(name.substr(0, name.rfind("_as")), std::move(args));
 }
 
 // The scales only matter to how sizes map back to source positions; without them ATen uses the
