@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "fxq/graph/leaf_module.h"
-#include "fxq/quant/reference_kernels/reference_kernel.h"
+#include "fxq/quant/reference_kernels/through_float.h"
 
 namespace fxq {
 namespace {
@@ -41,7 +41,7 @@ absl::StatusOr<c10::IValue> ReferenceInterpreter::run_node(const Node& node,
     }
     return Interpreter::run_node(node, std::move(args), std::move(kwargs));
   }
-  if (!has_kernel) {
+  if (!has_kernel && !runs_through_float(node.op())) {
     return absl::InternalError(
         fmt::format("{} takes or gives integers, but has no reference kernel; "
                     "convert_fx should have put a dequantize before it",
@@ -52,7 +52,7 @@ absl::StatusOr<c10::IValue> ReferenceInterpreter::run_node(const Node& node,
       graph_module(), node, view, std::move(args), kwargs, [&](std::vector<c10::IValue> other) {
         return Interpreter::run_node(node, std::move(other), kwargs);
       }};
-  return row.run(call);
+  return has_kernel ? row.run(call) : run_through_float(call);
 }
 
 }  // namespace fxq
