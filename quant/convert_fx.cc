@@ -31,7 +31,7 @@ struct IntegerType {
 
 // The type with integers in it; every part of a list or tuple alike, but for indices.
 Type with_integers(Type type, const IntegerType& integers) {
-  if (!may_be_quantized(type)) return type;
+  if (!type.is_quantized() && !may_be_quantized(type)) return type;
   if (!type.elements.empty()) {
     for (Type& element : type.elements) element = with_integers(element, integers);
     return type;

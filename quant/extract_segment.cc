@@ -10,6 +10,7 @@
 #include "fxq/base/status.h"
 #include "fxq/graph/verifier.h"
 #include "fxq/passes/cleanup.h"
+#include "fxq/quant/op_support.h"
 #include "fxq/quant/partition.h"
 
 namespace fxq {
@@ -68,6 +69,7 @@ class Extraction {
       const Node* list = node.inputs().empty() ? nullptr : node.inputs()[0];
       return !node.type.is_tensor() || (list && own_.count(list) != 0);
     }
+    if (node.is_call() && computes_numbers(node)) return true;
     const bool boundary = node.op() == OpId::kQuantize || node.op() == OpId::kDequantize;
     return node.is_call() && op_def(node.op()).rule == Rule::kNotTensor && !boundary;
   }

@@ -9,7 +9,7 @@
 
 #include "fxq/graph/view.h"
 #include "fxq/quant/march_limits.h"
-#include "fxq/quant/reference_kernels/reference_kernel.h"
+#include "fxq/quant/reference_kernels/through_float.h"
 
 namespace fxq {
 namespace {
@@ -74,15 +74,13 @@ MaybeRefusal refuse_width(const Node& node, const SupportQuestion& question,
   return std::nullopt;
 }
 
-// Ops without a kernel of their own are computed through floats, by their own code.
-std::string kernel_limit(const OpView& view) {
-  const Node& node = *view.node();
-  if (!view.def().kernel.empty()) return reference_row(node.op()).limits(view);
-  const bool plain = !node.epilogue_add() && node.epilogue_activation() == OpId::kNone;
-  if (!plain) return "its integer form takes no fused add or activation";
-  const bool named = std::any_of(node.kwargs().begin(), node.kwargs().end(),
-                                 [](const auto& entry) { return entry.second.is_node(); });
-  return named ? "its integer form takes tensors by position only" : "";
+// Beside a BPU, what no kernel of ours does is computed through floats, by the op's own code.
+std::string kernel_limit(const OpView& view, March march) {
+  const bool has_family = !view.def().kernel.empty();
+  const std::string limit = has_family ? reference_row(view.op()).limits(view) : "";
+  if (has_family && (limit.empty() || !has_bpu(march))) return limit;
+  const std::string through_float = through_float_limits(view);
+  return through_float.empty() || limit.empty() ? through_float : limit;
 }
 
 MaybeRefusal refuse_tensor(const Node& value, std::string_view role) {
@@ -122,8 +120,18 @@ MaybeRefusal refuse_written(const Node& value, const WrittenValues& written) {
 
 }  // namespace
 
+bool computes_numbers(const Node& node) {
+  auto is_number = [](const Type& type) {
+    return type.kind == Type::Kind::kInt || type.kind == Type::Kind::kFloat ||
+           type.kind == Type::Kind::kBool;
+  };
+  return is_number(node.type) &&
+         std::all_of(node.inputs().begin(), node.inputs().end(),
+                     [&](const Node* input) { return is_number(input->type); });
+}
+
 bool is_plumbing(const Node& node) {
-  if (!node.is_call()) return true;
+  if (!node.is_call() || computes_numbers(node)) return true;
   if (node.op() == OpId::kQuantStub || node.op() == OpId::kDeQuantStub) return true;
   return op_def(node.op()).rule == Rule::kNotTensor && !shares_operand(node);
 }
@@ -161,7 +169,7 @@ std::optional<Refusal> refuse_integers(const Node& node, const SupportQuestion& 
   if (MaybeRefusal refusal = refuse_width(node, question, operands)) return refusal;
   const std::vector<std::string> limits = broken_limits(question.march, view);
   if (!limits.empty()) return Refusal{"E010", fmt::format("{}", fmt::join(limits, "; "))};
-  const std::string limit = kernel_limit(view);
+  const std::string limit = kernel_limit(view, question.march);
   if (!limit.empty()) return Refusal{"E003", limit};
   if (operands.empty()) return Refusal{"E004", "it has no tensor operand"};
   for (const Node* operand : operands) {

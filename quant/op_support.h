@@ -31,8 +31,10 @@ struct SupportQuestion {
 // nullopt: the call runs in integers.
 std::optional<Refusal> refuse_integers(const Node& node, const SupportQuestion& question);
 
-// Calls that quantization does not concern: sizes, lists, stubs.
+// Calls that quantization does not concern: sizes, numbers, lists, stubs.
 bool is_plumbing(const Node& node);
+// pow(8.0, 0.5), a branch that gives a number: numbers of numbers, known before any data.
+bool computes_numbers(const Node& node);
 // getitem of an integer tuple is the same integers too.
 bool shares_operand(const Node& node);
 // Activation operands that an integer form of the op reads as integers, the epilogue's addend

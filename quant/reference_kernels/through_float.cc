@@ -1,6 +1,7 @@
 // %y = softmax(%x) : i8[..] q(0.003), %x : i8[..] q(0.1)   ->   quantize(softmax(x * 0.1), 0.003)
 #include "fxq/quant/reference_kernels/through_float.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "fxq/base/status.h"
@@ -62,10 +63,24 @@ absl::StatusOr<c10::IValue> contract(const ReferenceCall& call) {
 
 }  // namespace
 
-bool runs_through_float(OpId op) {
-  const OpDef& def = op_def(op);
-  return op != OpId::kNone && def.kernel.empty() && (def.bernoulli2 | def.bayes) != kQNone &&
-         def.rule != Rule::kFloatOnly;
+std::string through_float_limits(const OpView& view) {
+  const OpDef& def = view.def();
+  const Node& node = *view.node();
+  const bool has_cell = node.op() != OpId::kNone && (def.bernoulli2 | def.bayes) != kQNone;
+  if (!has_cell || def.rule == Rule::kFloatOnly) return "no BPU march has it";
+  if (is_weighted(node.op())) return "its weights are integers";
+  if (!def.kernel.empty() && !def.params.empty()) return "its parameters are tables";
+  const bool plain = !node.epilogue_add() && node.epilogue_activation() == OpId::kNone;
+  if (!plain) return "its integer form takes no fused add or activation";
+  const bool named = std::any_of(node.kwargs().begin(), node.kwargs().end(),
+                                 [](const auto& entry) { return entry.second.is_node(); });
+  return named ? "its integer form takes tensors by position only" : "";
+}
+
+bool runs_through_float(const OpView& view) {
+  const bool has_family = !view.def().kernel.empty() && reference_row(view.op()).run &&
+                          reference_row(view.op()).limits(view).empty();
+  return !has_family && through_float_limits(view).empty();
 }
 
 float contraction_multiplier(const OpView& view) {

@@ -124,15 +124,15 @@ absl::Status lower_call(Lowering& lowering, const Node& node) {
   const bool fits = view.def().float_kernel.empty()
                         ? any_dtype || touches_integers(view)
                         : has_float_kernel(lowering.graph_module(), node);
+  if (view.def().rule != Rule::kNotTensor && touches_integers(view) && runs_through_float(view)) {
+    return lower_through_float(lowering, view);
+  }
   if (family && fits) {
     const size_t first = lowering.program().steps.size();
     FXQ_RETURN_IF_ERROR(family(lowering, view));
     return check_numbers_are_read(lowering, node, first);
   }
   if (view.def().rule == Rule::kNotTensor) return lower_question(lowering, view);
-  if (touches_integers(view) && runs_through_float(node.op())) {
-    return lower_through_float(lowering, view);
-  }
   if (touches_integers(view)) {
     return absl::UnimplementedError("no integer kernel, and nothing dequantizes its input");
   }

@@ -345,10 +345,10 @@ TEST_F(CliTest, HybridModelsAreQuantizedAndDoNotPass) {
   EXPECT_THAT(inspected.text, HasSubstr("march: BERNOULLI2"));
   EXPECT_THAT(inspected.text, HasSubstr("calibration: "));
   EXPECT_THAT(inspected.text, HasSubstr("qconfigs: {"));
-  EXPECT_EQ(
-      fxq("run " + in("h.fxq") + " --input " + digits("test_images.npy") + " -o " + in("y.npy"))
-          .code,
-      0);
+  EXPECT_EQ(fxq("run " + in("h.fxq") + " --input " + digits("test_images.npy") + " --output " +
+                in("y.npy"))
+                .code,
+            0);
   std::ofstream(in("bad.json")) << R"({"hybrid": {"module_names": ["layer1"]}})";
   refused(quantize + " --hybrid --config " + in("bad.json"), "unknown key \"module_names\"");
 }

@@ -156,6 +156,8 @@ constexpr OpCase kOps[] = {
      "%t = topk(%b, 1, 1) : (f32[2,1,8,8], i64[2,1,8,8])\n %i = getitem(%t, 1) : i64[2,1,8,8]\n"
      " %y = gather(%a, 1, %i) : f32[2,1,8,8]"},
     {"gt", "%y = gt(%a, %b) : bool[2,8,8,8]"},
+    {"scaled_sum", "%y = add(%a, %b, alpha=2) : f32[2,8,8,8]"},
+    {"computed_scalar", "%n = size(%a, 1) : int\n %y = div_scalar(%a, %n) : f32[2,8,8,8]"},
     {"prelu16", "%y = prelu @prelu(%a) : f32[2,8,8,8]", "qint16"},
     {"elementwise16",
      "%s = sigmoid(%a) : f32[2,8,8,8]\n %m = mul(%s, %b) : f32[2,8,8,8]\n"

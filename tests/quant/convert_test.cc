@@ -194,6 +194,9 @@ graph (%x: f32[2,8,8,8]) {
     options.qconfigs.module_name = {{wide, *get_default_calib_qconfig("qint16")}};
     const Stages stages = quantize_net(text, options);
     EXPECT_THAT(graph_text(stages.quantized), HasSubstr("requantize(%a)"));
+    for (const Node* node : stages.quantized.graph().find_all(OpId::kRequantize)) {
+      EXPECT_NE(node->type.dtype, node->inputs()[0]->type.dtype) << node->name();
+    }
     // 16 bits that become 8 are a step of their own.
     EXPECT_GE(expect_one_step(stages, wide == std::string("a") ? 2.0 : 1.0), 3) << wide;
   }

@@ -90,6 +90,10 @@ constexpr BpuCase kCases[] = {
      "%s = sigmoid(%a) : f32[2,8,8,8]\n %m = mul(%s, %b) : f32[2,8,8,8]\n"
      " %c = cat([%m,%a], 1) : f32[2,16,8,8]\n %y = add_scalar(%c, 1.5) : f32[2,16,8,8]",
      "qint16"},
+    {"scaled_sum", "%y = add(%a, %b, alpha=2) : f32[2,8,8,8]"},
+    {"computed_scalar", "%n = size(%a, 1) : int\n %y = div_scalar(%a, %n) : f32[2,8,8,8]"},
+    {"padded_with_ones", "%y = pad(%a, [1,1], 1.0) : f32[2,8,8,10]"},
+    {"pixel_shuffle", "%y = pixel_shuffle(%a, 2) : f32[2,2,16,16]"},
     {"conv16", "%y = add(%a, %b) : f32[2,8,8,8]", "qint16"},
 };
 
