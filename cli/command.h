@@ -23,6 +23,12 @@ Command add_bench(CLI::App& root);
 Command add_rewrite(CLI::App& root);
 Command add_compare(CLI::App& root);
 Command add_sensitivity(CLI::App& root);
+Command add_check(CLI::App& root);
+Command add_explain(CLI::App& root);
+
+// The job was done and a gate (--strict) is missed: exit code 3.
+absl::Status gate_missed(std::string_view message);
+bool is_gate_missed(const absl::Status& status);
 
 // Checks that an option's value is a number above 0.
 CLI::Validator positive_number();

@@ -41,6 +41,17 @@ class ObjectReader {
         fmt::format("{}{} is {}, needs a positive integer", where_, key, value->dump()));
     return std::nullopt;
   }
+  std::vector<std::string> texts(const std::string& key) {
+    std::vector<std::string> result;
+    const json* value = find(key);
+    if (!value) return result;
+    const bool good = value->is_array() && std::all_of(value->begin(), value->end(),
+                                                       [](const json& e) { return e.is_string(); });
+    if (good) return value->get<std::vector<std::string>>();
+    problems_.push_back(
+        fmt::format("{}{} is {}, needs a list of strings", where_, key, value->dump()));
+    return result;
+  }
   void refuse_others() {
     for (const auto& [key, value] : object_.items()) {
       if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
@@ -97,6 +108,12 @@ absl::StatusOr<Config> read_config(const std::string& path) {
   config.limit = reader.positive("limit");
   if (const json* block = reader.find("preprocess")) config.preprocess = block->dump();
   if (const json* block = reader.find("qconfig")) config.qconfig = block->dump();
+  if (const json* block = reader.find("hybrid")) {
+    ObjectReader hybrid(*block, "hybrid: ", problems);
+    if (!block->is_object()) problems.push_back("hybrid is " + block->dump() + ", needs an object");
+    config.hybrid_dict = {hybrid.texts("module_type"), hybrid.texts("module_name")};
+    if (block->is_object()) hybrid.refuse_others();
+  }
   reader.refuse_others();
   FXQ_RETURN_IF_ERROR(all_of(path, problems));
   return config;

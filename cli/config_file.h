@@ -1,5 +1,5 @@
 // --config: JSON with comments. Keys: "march", "observer", "batch", "limit", "preprocess",
-// "qconfig" (quant/qconfig_json.h).
+// "qconfig" (quant/qconfig_json.h), "hybrid" ({"module_type": ["PReLU"], "module_name": ["head"]}).
 // Unknown keys are errors that name the nearest known one; all problems come at once.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "fxq/quant/hybrid.h"
 #include "fxq/quant/march.h"
 #include "fxq/quant/qconfig.h"
 
@@ -19,6 +20,7 @@ struct Config {
   std::optional<int64_t> limit;
   std::string preprocess;  // the block as JSON text
   std::string qconfig;     // the block as JSON text
+  HybridDict hybrid_dict;
 };
 
 absl::StatusOr<Config> read_config(const std::string& path);

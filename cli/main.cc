@@ -1,4 +1,5 @@
-// Exit codes: 0 all went well, 1 it did not, 2 the command line is wrong, 130 interrupted.
+// Exit codes: 0 all went well, 1 it did not, 2 the command line is wrong, 3 a gate (--strict) is
+// missed, 130 interrupted.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@ constexpr const char* kAbout =
     "fxq quantizes TorchScript models to int8, runs them fast, and exports them to ONNX.\n\n"
     "The usual way:\n"
     "  fxq inspect  model.pt                                  look at the graph\n"
+    "  fxq check    model.pt --march bayes --shape 1x3x32x32  would it run on that target?\n"
     "  fxq quantize model.pt --calib data.npy -o model.fxq    make an int8 program\n"
     "  fxq eval     model.fxq --data x.npy --labels y.npy     what did it cost in accuracy?\n"
     "  fxq bench    model.fxq --compare float                 what did it gain in speed?\n"
@@ -24,6 +26,7 @@ constexpr const char* kAbout =
 int report(const absl::Status& status) {
   if (status.ok()) return 0;
   fmt::print(stderr, "fxq: {}\n", std::string(status.message()));
+  if (is_gate_missed(status)) return 3;
   return absl::IsCancelled(status) ? 130 : 1;
 }
 
@@ -52,7 +55,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   const Command commands[] = {add_inspect(app), add_quantize(app), add_run(app),
                               add_eval(app),    add_export(app),   add_bench(app),
-                              add_rewrite(app), add_compare(app),  add_sensitivity(app)};
+                              add_rewrite(app), add_compare(app),  add_sensitivity(app),
+                              add_check(app),   add_explain(app)};
   std::vector<std::string> libraries;
   for (const Command& command : commands) {
     command.app

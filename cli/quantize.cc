@@ -13,6 +13,7 @@
 #include "fxq/graph/tensor_convert.h"
 #include "fxq/quant/compare.h"
 #include "fxq/quant/convert_fx.h"
+#include "fxq/quant/partition.h"
 #include "fxq/runtime/lower/lower.h"
 
 namespace fxq {
@@ -30,6 +31,7 @@ void print_report(const QuantizedGraph& model, double sqnr, const std::string& p
   if (report.count(OpMode::kInt8) + report.count(OpMode::kInt16) == 0) {
     fmt::print(stderr, "warning: nothing was quantized; the list says why\n");
   }
+  if (has_bpu(model.march())) fmt::print("{}", partition(model.graph_module()).to_string());
   fmt::print("SQNR of int8 against float on the first batch: {:.1f} dB\n", sqnr);
   fmt::print("wrote {}\n", path);
 }
@@ -85,8 +87,7 @@ absl::Status quantize(const QuantizeArguments& arguments) {
   convert.allow_uncalibrated = arguments.allow_uncalibrated;
   FXQ_ASSIGN_OR_RETURN(const QuantizedGraph model, convert_fx(observed, convert));
   if (arguments.strict && model.report.count(OpMode::kFloat) > 0) {
-    return absl::FailedPreconditionError("--strict: these ops stay float:\n" +
-                                         model.report.to_string());
+    return gate_missed("--strict: these ops stay float:\n" + model.report.to_string());
   }
   Provenance provenance{arguments.model, "", settings.config.preprocess};
   FXQ_ASSIGN_OR_RETURN(provenance.float_hash, file_hash(arguments.model));

@@ -94,6 +94,8 @@ void add_quantize_options(CLI::App& app, QuantizeArguments& arguments) {
                  "Calibrate on random numbers of this shape (4x3x224x224, 4x12:i64, name=shape)");
   app.add_option("--config", arguments.config, "JSON file: march, observer, qconfig, preprocess");
   app.add_option("--march", arguments.march, "Target: cpu (default), bayes, bernoulli2, meta");
+  app.add_flag("--hybrid", arguments.hybrid,
+               "Ops that the march lacks, and those of the config's \"hybrid\", run on the CPU");
   app.add_option("--observer", arguments.observer,
                  "Of activations: mse (default), min_max, percentile, kl, mix, clip_std, ...");
   app.add_option("--int16", arguments.int16,
@@ -158,6 +160,7 @@ absl::StatusOr<QuantizeJob> QuantizeJob::open(const QuantizeArguments& arguments
   }
   QuantizeJob job;
   job.quiet_ = arguments.quiet;
+  job.hybrid_ = arguments.hybrid;
   FXQ_ASSIGN_OR_RETURN(job.settings_, read_settings(arguments));
   FXQ_ASSIGN_OR_RETURN(const torch::jit::Module script, load_script_module(arguments.model));
   std::vector<std::string> named = arguments.calib;
@@ -175,6 +178,8 @@ absl::StatusOr<ObservedGraphModule> QuantizeJob::calibrated(QConfigDict qconfigs
   FXQ_RETURN_IF_ERROR(expand_globs(*fused_, qconfigs));
   PrepareOptions prepare;
   prepare.march = settings_.march;
+  prepare.hybrid = hybrid_;
+  prepare.hybrid_dict = settings_.config.hybrid_dict;
   FXQ_ASSIGN_OR_RETURN(ObservedGraphModule observed,
                        prepare_calibration_fx(*fused_, qconfigs, prepare));
   FXQ_RETURN_IF_ERROR(calibrate(observed, *data_, quiet_));

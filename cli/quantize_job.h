@@ -33,6 +33,7 @@ struct QuantizeArguments {
   bool allow_uncalibrated = false;
   bool quiet = false;
   bool strict = false;
+  bool hybrid = false;
 };
 
 // All but --output.
@@ -86,6 +87,7 @@ class QuantizeJob {
   std::vector<NamedTensor> first_;
   std::optional<GraphModule> fused_;
   bool quiet_ = false;
+  bool hybrid_ = false;
 };
 
 }  // namespace fxq

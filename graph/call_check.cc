@@ -152,14 +152,16 @@ std::vector<std::string> activations() {
   return names;
 }
 
-// y = activation(base(..) + add): sums belong to integer accumulators, so only weighted ops add.
+// y = activation(base(..) + add): sums belong to integer accumulators, so only weighted ops add;
+// activations to kernels that round once.
 Faults check_epilogue(const Node& node) {
   Faults faults;
-  const Rule rule = op_def(node.op()).rule;
+  const OpDef& def = op_def(node.op());
+  const bool may_end = def.rule == Rule::kObserved && !def.kernel.empty();
   for (const auto& [key, value] : node.kwargs()) {
     if (!is_epilogue(key)) continue;
     const bool is_add = key == kEpilogueAdd;
-    if (rule != Rule::kWeighted && (is_add || rule != Rule::kObserved)) {
+    if (def.rule != Rule::kWeighted && (is_add || !may_end)) {
       const std::string callee =
           node.op() == OpId::kNone ? node.target() : std::string(op_def(node.op()).name);
       faults.push_back(fmt::format("{} takes no '{}'", callee, key));

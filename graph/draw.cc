@@ -62,6 +62,7 @@ std::string node_line(const GraphModule& gm, const Node& node, const DrawOptions
   if (options.shapes && node.type.kind != Type::Kind::kUnknown) {
     label += "\\n" + escaped(node.type.to_string());
   }
+  if (!node.device.empty()) label += "\\n" + escaped(node.device);
   return fmt::format("\"{}\" [label=\"{}\", fillcolor=\"{}\"];\n", escaped(node.name()), label,
                      colour(gm, node));
 }

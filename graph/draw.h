@@ -13,7 +13,8 @@ struct DrawOptions {
   bool module_clusters = true;  // one box per owner module
 };
 
-// Nodes are coloured by kind and dtype (float, int8, int16, CPU); labels: name, op, type.
+// Nodes are coloured by kind and dtype (float, int8, int16, CPU); labels: name, op, type,
+// device.
 std::string to_dot(const GraphModule& gm, const DrawOptions& options = {});
 absl::StatusOr<std::string> to_svg(const GraphModule& gm, const DrawOptions& options = {});
 

@@ -35,6 +35,10 @@ absl::StatusOr<bool> fold_parameters(GraphModule& gm);
 // attention without masks and without its weights as a result; all else stays.
 absl::StatusOr<bool> open_attention(GraphModule& gm);
 
+// torch's lstm_cell (nn.LSTMCell) becomes linear, add, chunk, sigmoid, tanh and mul. Cells whose
+// results are not read one by one stay.
+absl::StatusOr<bool> open_lstm_cell(GraphModule& gm);
+
 // F.conv2d(x, self.w) -> a module of its own at a new path: functional ops with parameters of the
 // op table whose parameters are get_attrs become OpModules, and modules that get one passed hold
 // it.

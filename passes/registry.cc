@@ -22,6 +22,7 @@ constexpr PassInfo kPasses[] = {
     {"fuse", "fold_batch_norm, then make adds and activations epilogues of the op before them",
      fuse, false},
     {"fold_parameters", "compute what depends on parameters only (eval mode)", fold_parameters},
+    {"open_lstm_cell", "write out torch's LSTM cells", open_lstm_cell, false},
     {"open_attention", "write out torch's fused transformer layers", open_attention, false},
     {"modularize", "turn functional ops whose parameters are attributes into modules", modularize},
     {"recompose", "make one op of what was written out: x * sigmoid(x) is silu(x)", recompose,

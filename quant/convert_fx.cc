@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <set>
 
 #include "fxq/base/status.h"
@@ -15,6 +16,7 @@
 #include "fxq/passes/cleanup.h"
 #include "fxq/quant/integer_weights.h"
 #include "fxq/quant/op_support.h"
+#include "fxq/quant/provenance.h"
 #include "fxq/quant/quant_op_module.h"
 #include "fxq/quant/reference_kernels/arithmetic.h"
 #include "fxq/quant/stage.h"
@@ -27,8 +29,9 @@ struct IntegerType {
   QParams qparams;
 };
 
-// The type with integers in it; every part of a list or tuple alike.
+// The type with integers in it; every part of a list or tuple alike, but for indices.
 Type with_integers(Type type, const IntegerType& integers) {
+  if (!type.is_quantized() && !may_be_quantized(type)) return type;
   if (!type.elements.empty()) {
     for (Type& element : type.elements) element = with_integers(element, integers);
     return type;
@@ -95,8 +98,10 @@ class Converter {
 
   // An integer op without a fake quant of its own gives its operand's integers.
   bool may_move_integers(const Node& node) const {
-    return !is_plumbing(node) && !fake_quant(node) && !is_weighted(node.op()) &&
-           float_ops_.count(node.name()) == 0;
+    const OpDef& def = op_def(node.op());
+    const bool gives_floats = is_weighted(node.op()) || def.contracts || def.rule == Rule::kAnswers;
+    return !is_plumbing(node) && !fake_quant(node) && !gives_floats &&
+           may_be_quantized(node.type) && float_ops_.count(node.name()) == 0;
   }
 
   // Computed as integers, rather than quantized for some reader.
@@ -114,10 +119,25 @@ class Converter {
       Node* integers = in_width_of(*node, operand, integer_form(behind(operand)));
       if (integers != operand) gm_.graph().replace_input(node, operand, integers);
     }
+    read_rest_as_floats(node);
     auto scale = scales_.find(node);
     if (scale != scales_.end()) node->type = with_integers(node->type, scale->second);
     if (!is_weighted(node->op())) return absl::OkStatus();
     return convert_weights(node);
+  }
+
+  // Operands beside the ones that its kernel reads: boxes, indices.
+  void read_rest_as_floats(Node* node) {
+    if (!shares_operand(*node)) return;
+    const std::vector<Node*> read = value_operands(gm_, *node);
+    const std::vector<Node*> inputs(node->inputs().begin(), node->inputs().end());
+    for (Node* input : inputs) {
+      const bool is_read = std::find(read.begin(), read.end(), input) != read.end();
+      Node* value = behind(input);
+      if (is_read || op_def(value->op()).rule == Rule::kNotTensor) continue;
+      if (!is_integer_value(*value) && value == input) continue;
+      gm_.graph().replace_input(node, input, float_form(integer_form(value)));
+    }
   }
 
   static absl::Status named(const Node& node, const absl::Status& status) {
@@ -162,6 +182,7 @@ class Converter {
                                 integers->name() + (is_wide ? "_i8" : "_i16"));
     other->type = with_integers(integers->type, type);
     other->owner = integers->owner;
+    other->device = integers->device;
     return other;
   }
 
@@ -315,6 +336,7 @@ absl::StatusOr<QuantizedGraph> convert_fx(const ObservedGraphModule& model,
   gm.eval();
   FXQ_RETURN_IF_ERROR(Converter(gm, report).convert());
   gm.settings[kStageSetting] = kStageQuantized;
+  gm.settings[kCalibrationSetting] = calibration_fingerprint(model);
   FXQ_RETURN_IF_ERROR(dce(gm).status());
   FXQ_RETURN_IF_ERROR(verify(gm));
   return QuantizedGraph(std::move(gm), std::move(report));

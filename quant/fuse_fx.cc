@@ -1,4 +1,5 @@
-// open_attention, fold_parameters, modularize, remove_identity, recompose, fuse, dce: on a copy.
+// open_lstm_cell, open_attention, fold_parameters, modularize, remove_identity, recompose, fuse,
+// dce: on a copy.
 #include "fxq/quant/fuse_fx.h"
 
 #include <ATen/core/ivalue.h>
@@ -36,9 +37,10 @@ absl::Status check_same(const GraphModule& model, const GraphModule& fused,
 absl::StatusOr<GraphModuleWithAttr> fuse_fx(const GraphModule& model, const FuseOptions& options) {
   FXQ_RETURN_IF_ERROR(require_stage(model, "", "fuse_fx"));
   GraphModule fused = model.copy();
-  FXQ_ASSIGN_OR_RETURN(Pipeline pipeline,
-                       Pipeline::parse("open_attention, fold_parameters, modularize, "
-                                       "remove_identity, recompose, fuse, dce"));
+  FXQ_ASSIGN_OR_RETURN(
+      Pipeline pipeline,
+      Pipeline::parse("open_lstm_cell, open_attention, fold_parameters, modularize, "
+                      "remove_identity, recompose, fuse, dce"));
   const FloatCalls calls(model);
   FXQ_RETURN_IF_ERROR(pipeline.run(fused).status());
   calls.store(fused);

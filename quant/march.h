@@ -20,7 +20,15 @@ March get_march();
 std::string_view march_name(March march);  // "BAYES"
 std::optional<March> march_from_name(std::string_view name);
 
-// Activation dtypes (QBits) in which the march runs an op; kQNone: it does not.
+// True for a march with a BPU: what it lacks is an error, or runs on the CPU beside it (hybrid).
+// March::CPU computes in float what it has no integer kernel for.
+bool has_bpu(March march);
+// The march whose rows of ops.def and march_limits.def hold: META's are BAYES's.
+March published_march(March march);
+
+// Activation dtypes (QBits) that the march's kernel of an op reads; kQNone: there is none.
 uint8_t march_bits(March march, const OpDef& def);
+// Those that it may give; mostly the same.
+uint8_t march_out_bits(March march, const OpDef& def);
 
 }  // namespace fxq

@@ -7,6 +7,7 @@
 #include "fxq/base/status.h"
 #include "fxq/graph/artifact.h"
 #include "fxq/quant/fake_quantize.h"
+#include "fxq/quant/provenance.h"
 #include "fxq/quant/quant_op_module.h"
 #include "fxq/quant/stage.h"
 
@@ -14,6 +15,7 @@ namespace fxq {
 
 absl::StatusOr<ObservedGraphModule> ObservedGraphModule::from_graph_module(GraphModule gm) {
   FXQ_RETURN_IF_ERROR(require_stage(gm, kStageObserved, "ObservedGraphModule"));
+  FXQ_RETURN_IF_ERROR(check_quant_format(gm));
   FXQ_RETURN_IF_ERROR(march_of(gm).status());
   QuantReport report = report_of(gm);
   return ObservedGraphModule(std::move(gm), std::move(report));

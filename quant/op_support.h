@@ -1,5 +1,5 @@
-// Which calls run in integers, and why the others do not: the op table's row, the march, the
-// qconfig, the reference kernel's limits and what the operands are.
+// Which calls run in integers, and why the others do not: the op table's row, the march and its
+// limits, the qconfig, the reference kernel's limits and what the operands are.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@
 namespace fxq {
 
 struct Refusal {
-  const char* code;    // "E001"; the list is in quant/README.md
+  const char* code;    // "E001": quant/reason_codes.def
   std::string reason;  // "no integer kernel"
 };
 
@@ -23,18 +23,24 @@ struct SupportQuestion {
   March march = March::CPU;
   const QConfig* qconfig = nullptr;  // of the node; null: not to be quantized
   const WrittenValues* written = nullptr;
-  // True if that node's value is integers; asked for earlier nodes only.
+  // Of earlier nodes only: their value is integers; it has, or would have, 16 bits.
   std::function<bool(const Node*)> is_integer;
+  std::function<bool(const Node*)> is_wide;
 };
 
 // nullopt: the call runs in integers.
 std::optional<Refusal> refuse_integers(const Node& node, const SupportQuestion& question);
 
-// Calls that quantization does not concern: sizes, lists, stubs.
+// Calls that quantization does not concern: sizes, numbers, lists, stubs.
 bool is_plumbing(const Node& node);
+// pow(8.0, 0.5), a branch that gives a number: numbers of numbers, known before any data.
+bool computes_numbers(const Node& node);
 // getitem of an integer tuple is the same integers too.
 bool shares_operand(const Node& node);
-// Activation operands, the epilogue's addend included.
+// Activation operands that an integer form of the op reads as integers, the epilogue's addend
+// included: of an op that shares its input's scale, that input alone.
 std::vector<Node*> value_operands(const GraphModule& gm, const Node& node);
+// False for results that are known to be no reals: indices, truth values.
+bool may_be_quantized(const Type& type);
 
 }  // namespace fxq

@@ -13,6 +13,7 @@
 #include "fxq/quant/float_calls.h"
 #include "fxq/quant/fuse_fx.h"
 #include "fxq/quant/op_support.h"
+#include "fxq/quant/provenance.h"
 #include "fxq/quant/quant_op_module.h"
 #include "fxq/quant/quant_plan.h"
 #include "fxq/quant/stage.h"
@@ -22,14 +23,8 @@ namespace {
 
 absl::Status check_request(const GraphModule& model, const PrepareOptions& options) {
   FXQ_RETURN_IF_ERROR(require_stage(model, "", "prepare_calibration_fx"));
-  if (options.hybrid) {
-    return absl::UnimplementedError(
-        "prepare_calibration_fx: hybrid=true is not here yet; without it, ops without an integer "
-        "kernel run in float and the report lists them");
-  }
-  if (!options.hybrid_dict.module_name.empty() || !options.hybrid_dict.module_type.empty()) {
-    return absl::InvalidArgumentError("prepare_calibration_fx: hybrid_dict needs hybrid=true");
-  }
+  FXQ_RETURN_IF_ERROR(check_hybrid_request(options.hybrid, options.hybrid_dict, options.march,
+                                           "prepare_calibration_fx"));
   if (model.is_training()) {
     return absl::FailedPreconditionError(
         "prepare_calibration_fx: the model is in train() mode; call eval() first");
@@ -158,16 +153,19 @@ absl::StatusOr<ObservedGraphModule> prepare_calibration_fx(const GraphModule& mo
   FXQ_RETURN_IF_ERROR(check_request(model, options));
   FXQ_ASSIGN_OR_RETURN(const GraphModule fused, fuse_fx(model));
   GraphModule gm = fused.copy(GraphModule::Copy::kCloneBuffers);
-  FXQ_ASSIGN_OR_RETURN(
-      QuantPlan plan, plan_quantization(gm, qconfig_dict, {options.march, options.optimize_graph}));
+  FXQ_ASSIGN_OR_RETURN(QuantPlan plan, plan_quantization(gm, qconfig_dict,
+                                                         {options.march, options.optimize_graph,
+                                                          options.hybrid, &options.hybrid_dict}));
   gm.settings.erase(kFloatCallsSetting);  // the qconfigs are found
   FXQ_RETURN_IF_ERROR(check_stubs(gm, plan, options));
   FXQ_RETURN_IF_ERROR(quantize_weights(gm, plan));
   for (const ScaleGroup& group : plan.groups) {
     FXQ_RETURN_IF_ERROR(insert_group(gm, plan, group));
   }
+  place_on_devices(gm, plan, options.march, options.hybrid);
   gm.settings[kStageSetting] = kStageObserved;
   gm.settings[kMarchSetting] = std::string(march_name(options.march));
+  store_config(qconfig_dict, gm);
   store_float_ops(plan.report, gm);
   FXQ_RETURN_IF_ERROR(verify(gm));
   ObservedGraphModule observed(std::move(gm), std::move(plan.report));

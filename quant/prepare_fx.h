@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "fxq/quant/hybrid.h"
 #include "fxq/quant/march.h"
 #include "fxq/quant/observed_graph.h"
 #include "fxq/quant/qconfig.h"
@@ -18,15 +19,11 @@ struct PrepareCustomConfig {
   std::vector<std::string> preserved_attributes;  // accepted; everything is preserved
 };
 
-// User-specified CPU ops, for hybrid mode.
-struct HybridDict {
-  std::vector<std::string> module_type;
-  std::vector<std::string> module_name;
-};
-
 struct PrepareOptions {
   PrepareCustomConfig prepare_custom_config;
   bool optimize_graph = false;  // gives the inputs of each cat one scale
+  // Ops that the march lacks, and those that hybrid_dict names, run on the CPU; else the former are
+  // an error.
   bool hybrid = false;
   HybridDict hybrid_dict;
   March march = get_march();
@@ -35,7 +32,8 @@ struct PrepareOptions {
 };
 
 // Errors name every op or input concerned: FailedPrecondition for a model that is prepared already
-// or in train() mode, Unimplemented for hybrid. What stays float, and why: the result's report.
+// or in train() mode, Unimplemented for ops that a march with a BPU lacks, InvalidArgument for a
+// request that makes no sense. What stays float, and why: the result's report.
 absl::StatusOr<ObservedGraphModule> prepare_calibration_fx(const GraphModule& model,
                                                            const QConfigDict& qconfig_dict,
                                                            const PrepareOptions& options = {});

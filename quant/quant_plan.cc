@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "fxq/base/status.h"
+#include "fxq/graph/problems.h"
 #include "fxq/graph/view.h"
 #include "fxq/quant/observer.h"
 #include "fxq/quant/op_support.h"
@@ -43,6 +44,7 @@ class Planner {
         options_(options),
         resolver_(gm, qconfigs),
         global_(qconfigs.global ? &*qconfigs.global : nullptr),
+        hybrid_(gm, options.hybrid_dict ? *options.hybrid_dict : HybridDict{}),
         written_(gm.graph()),
         sets_(gm.graph().size()) {
     for (Node* node : gm.graph().nodes()) {
@@ -53,11 +55,13 @@ class Planner {
 
   absl::StatusOr<QuantPlan> plan() {
     FXQ_RETURN_IF_ERROR(resolver_.check_names());
+    FXQ_RETURN_IF_ERROR(hybrid_.check_names());
     for (Node* node : nodes_) decide(node);
+    FXQ_RETURN_IF_ERROR(check_devices());
     for (Node* node : nodes_) {
       if (plan_.runs_in_integers(node)) connect(node);
     }
-    plan_.report.notes = resolver_.notes();
+    for (std::string& note : resolver_.notes()) plan_.report.notes.push_back(std::move(note));
     FXQ_RETURN_IF_ERROR(make_groups());
     return std::move(plan_);
   }
@@ -73,10 +77,13 @@ class Planner {
     non_negative_.push_back(false);
     if (!node->is_call() || is_plumbing(*node)) return;
     const QConfig* qconfig = resolver_.find(*node);
-    const SupportQuestion question{gm_, options_.march, qconfig, &written_, [&](const Node* other) {
-                                     return plan_.is_integer_value(other);
-                                   }};
-    auto refusal = refuse_integers(*node, question);
+    SupportQuestion question{gm_, options_.march, qconfig, &written_, {}, {}};
+    question.is_integer = [&](const Node* other) {
+      return plan_.is_integer_value(other) || other->op() == OpId::kQuantStub;
+    };
+    question.is_wide = [&](const Node* other) { return is_wide(other, qconfig); };
+    std::optional<Refusal> refusal = refuse_by_rule(*node);
+    if (!refusal) refusal = refuse_integers(*node, question);
     const bool part = node->op() == OpId::kGetItem;
     if (!refusal) {
       plan_.integer_ops[node] = part ? plan_.integer_ops[OpView(gm_, node).operand(0)] : qconfig;
@@ -85,12 +92,62 @@ class Planner {
     if (!part) report(*node, plan_.runs_in_integers(node) ? qconfig : nullptr, refusal);
   }
 
+  std::optional<Refusal> refuse_by_rule(const Node& node) const {
+    const std::string rule = node.op() == OpId::kGetItem ? "" : hybrid_.rule(node);
+    if (rule.empty()) return std::nullopt;
+    return Refusal{"E011", fmt::format("hybrid_dict's {} names it", rule)};
+  }
+
+  // Whether a value has, or would have, 16 bits: its qconfig says, or that of the value it moves.
+  // Inputs and stubs have what their reader asks for.
+  bool is_wide(const Node* value, const QConfig* reader) const {
+    while (plan_.is_integer_value(value) && is_moved(value)) {
+      value = OpView(gm_, value).operand(0);
+    }
+    const bool asked = value->is_call() && !is_plumbing(*value);
+    const QConfig* qconfig = asked ? resolver_.find(*value) : reader;
+    return qconfig && qconfig->activation &&
+           qconfig->activation->options().observer_kwargs.dtype == DType::kI16;
+  }
+
+  absl::Status check_devices() {
+    if (!has_bpu(options_.march)) return absl::OkStatus();
+    absl::Status status = options_.hybrid || options_.only_report
+                              ? absl::OkStatus()
+                              : refuse_cpu_ops(plan_.report, options_.march);
+    if (status.ok()) status = check_previous_qconfigs();
+    if (!options_.only_report || status.ok()) return status;
+    plan_.report.notes.emplace_back(status.message());
+    return absl::OkStatus();
+  }
+
+  // An op on the BPU reads integers, even from an op on the CPU.
+  absl::Status check_previous_qconfigs() const {
+    Problems problems;
+    for (const Node* node : nodes_) {
+      if (!plan_.runs_in_integers(node)) continue;
+      for (const Node* operand : value_operands(gm_, *node)) {
+        const Node* previous = producer_of(operand);
+        if (!previous->is_call() || previous->op() == OpId::kQuantStub) continue;
+        if (plan_.is_integer_value(previous)) continue;
+        const QConfig* qconfig = resolver_.find(*previous);
+        if (qconfig && qconfig->activation) continue;
+        problems.add(fmt::format(
+            "E013 {} runs on the BPU and reads {}, whose qconfig has no activation: give that one "
+            "an activation, or put the reader on the CPU (hybrid_dict)",
+            describe_call(*node), describe_call(*previous)));
+      }
+    }
+    return problems.status(absl::StatusCode::kInvalidArgument);
+  }
+
   void report(const Node& node, const QConfig* qconfig, const std::optional<Refusal>& refusal) {
     OpStatus status;
     status.node = node.name();
     const OpDef& def = op_def(node.op());
     status.op = node.op() != OpId::kNone ? std::string(def.name) : node.target();
     status.module = node.owner.path;
+    status.source = node.source;
     if (refusal) {
       status.code = refusal->code;
       status.reason = refusal->reason;
@@ -120,13 +177,21 @@ class Planner {
     const std::vector<Node*> operands = value_operands(gm_, *node);
     const QConfig* reader = plan_.integer_ops[node];
     if (!reader->activation && global_) reader = global_;
-    for (Node* operand : operands) wanted_.emplace(index_[operand], reader);
+    for (Node* operand : operands) wanted_.emplace(index_[operand], qconfig_at(operand, reader));
     if (!plan_.is_integer_value(node)) return;
     wanted_[index_[node]] = plan_.integer_ops[node];
     const Rule rule = rule_of(node);
     if (rule == Rule::kSharesInput) sets_.join(index_[node], index_[operands[0]]);
     if (rule != Rule::kSharesAll) return;
     for (Node* operand : operands) sets_.join(index_[node], index_[operand]);
+  }
+
+  // Beside a BPU, what the CPU computes has its own qconfig; else the first reader's holds.
+  const QConfig* qconfig_at(const Node* value, const QConfig* reader) const {
+    const Node* previous = producer_of(value);
+    const bool own = has_bpu(options_.march) && previous->is_call() && !is_plumbing(*previous);
+    const QConfig* qconfig = own ? resolver_.find(*previous) : nullptr;
+    return qconfig && qconfig->activation ? qconfig : reader;
   }
 
   bool is_moved(const Node* node) const {
@@ -194,6 +259,7 @@ class Planner {
   QuantPlanOptions options_;
   QConfigResolver resolver_;
   const QConfig* global_;
+  HybridRules hybrid_;
   WrittenValues written_;
   UnionFind sets_;
   std::vector<Node*> nodes_;
@@ -207,7 +273,8 @@ class Planner {
 
 bool QuantPlan::is_integer_value(const Node* node) const {
   auto it = integer_ops.find(node);
-  return it != integer_ops.end() && it->second->activation.has_value();
+  if (it == integer_ops.end() || !it->second->activation) return false;
+  return op_def(node->op()).rule != Rule::kAnswers;
 }
 
 absl::StatusOr<QuantPlan> plan_quantization(const GraphModule& gm, const QConfigDict& qconfigs,

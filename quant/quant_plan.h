@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "fxq/graph/graph_module.h"
+#include "fxq/quant/hybrid.h"
 #include "fxq/quant/march.h"
 #include "fxq/quant/qconfig.h"
 #include "fxq/quant/quant_report.h"
@@ -30,15 +31,20 @@ struct QuantPlan {
   std::unordered_map<const Node*, const QConfig*> integer_ops;
 
   bool runs_in_integers(const Node* node) const { return integer_ops.count(node) != 0; }
-  // False for an op that runs in integers but returns floats (out qconfig).
+  // False for an op that runs in integers but returns none (out qconfig, comparisons).
   bool is_integer_value(const Node* node) const;
 };
 
 struct QuantPlanOptions {
   March march = March::CPU;
   bool share_cat = false;  // cat gives all its operands one scale: SharesAll
+  bool hybrid = false;  // what a march with a BPU lacks runs on the CPU, instead of being an error
+  const HybridDict* hybrid_dict = nullptr;  // none: nothing is named
+  bool only_report = false;  // what would be an error of the model or its qconfigs is a note
 };
 
+// Unimplemented lists all ops that a march with a BPU lacks, unless `hybrid`; InvalidArgument all
+// ops on the BPU that read an op whose qconfig has no activation.
 absl::StatusOr<QuantPlan> plan_quantization(const GraphModule& gm, const QConfigDict& qconfigs,
                                             const QuantPlanOptions& options);
 

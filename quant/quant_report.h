@@ -14,8 +14,9 @@ struct OpStatus {
   std::string op;      // "conv2d", "aten::special_i0e"
   std::string module;  // owner's path
   OpMode mode = OpMode::kFloat;
-  std::string code;    // "E001"; "" for integer ops
+  std::string code;    // "E001" (reason_codes.def); "" for integer ops
   std::string reason;  // "no integer kernel"
+  std::string source;  // "model.py:41", "" if it is not known
 };
 
 struct QuantReport {

@@ -3,6 +3,7 @@
 
 #include "fxq/base/status.h"
 #include "fxq/graph/artifact.h"
+#include "fxq/quant/provenance.h"
 #include "fxq/quant/reference_interpreter.h"
 #include "fxq/quant/stage.h"
 
@@ -10,6 +11,7 @@ namespace fxq {
 
 absl::StatusOr<QuantizedGraph> QuantizedGraph::from_graph_module(GraphModule gm) {
   FXQ_RETURN_IF_ERROR(require_stage(gm, kStageQuantized, "QuantizedGraph"));
+  FXQ_RETURN_IF_ERROR(check_quant_format(gm));
   FXQ_RETURN_IF_ERROR(march_of(gm).status());
   QuantReport report = report_of(gm);
   return QuantizedGraph(std::move(gm), std::move(report));

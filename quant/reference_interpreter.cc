@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "fxq/graph/leaf_module.h"
-#include "fxq/quant/reference_kernels/reference_kernel.h"
+#include "fxq/quant/reference_kernels/through_float.h"
 
 namespace fxq {
 namespace {
@@ -41,18 +41,19 @@ absl::StatusOr<c10::IValue> ReferenceInterpreter::run_node(const Node& node,
     }
     return Interpreter::run_node(node, std::move(args), std::move(kwargs));
   }
-  if (!has_kernel) {
+  const OpView view(graph_module(), &node);
+  const bool through_float = touches_integers(node) && runs_through_float(view);
+  if (!has_kernel && !through_float) {
     return absl::InternalError(
         fmt::format("{} takes or gives integers, but has no reference kernel; "
                     "convert_fx should have put a dequantize before it",
                     node.target()));
   }
-  const OpView view(graph_module(), &node);
   const ReferenceCall call{
       graph_module(), node, view, std::move(args), kwargs, [&](std::vector<c10::IValue> other) {
         return Interpreter::run_node(node, std::move(other), kwargs);
       }};
-  return row.run(call);
+  return through_float ? run_through_float(call) : row.run(call);
 }
 
 }  // namespace fxq

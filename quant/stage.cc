@@ -91,6 +91,7 @@ QuantReport report_of(const GraphModule& gm) {
     status.node = node->name();
     status.op = node->op() == OpId::kNone ? node->target() : std::string(op_def(node->op()).name);
     status.module = node->owner.path;
+    status.source = node->source;
     auto it = floats.find(node->name());
     if (it == floats.end()) {
       status.mode = integer_mode(gm, *node);

@@ -64,6 +64,13 @@ absl::Status onnx_IndexSelect(Exporter& exporter, const OpView& view) {
       view, exporter.builder().add("Gather", {x, index}, {{"axis", view.attr_int("dim")}}));
 }
 
+absl::Status onnx_GatherElements(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  FXQ_ASSIGN_OR_RETURN(const std::string index, exporter.operand(view, 1));
+  return exporter.finish(
+      view, exporter.builder().add("GatherElements", {x, index}, {{"axis", view.attr_int("dim")}}));
+}
+
 // x[:, :, i]: one tensor of integers among the indices.
 absl::Status onnx_Index(Exporter& exporter, const OpView& view) {
   const std::vector<Argument>* indices = view.node()->args().at(1).items();

@@ -63,6 +63,7 @@ constexpr uint8_t q8 = kQ8, q16 = kQ16;
 
 #define _
 #define ATEN(overload) .add_overload("aten::" #overload)
+#define FROM(library, overload) .add_overload(#library "::" #overload)
 #define PRIM(overload) .add_overload("prim::" #overload)
 #define OWN(overload, text) .set_schema("fxq::" #overload, "fxq::" #overload text)
 #define MODULE(type) .add_module(#type)
@@ -76,15 +77,19 @@ constexpr uint8_t q8 = kQ8, q16 = kQ16;
 #define WRITTEN_BACK_BY(overload) .set_text(&OpDef::written_back_by, "aten::" #overload)
 #define UNDONE_BY(overload) .set_text(&OpDef::undone_by, "aten::" #overload)
 #define MOVES .set(&OpDef::moves)
+#define CONTRACTS .set(&OpDef::contracts)
 #define Weighted(...) .set_weighted(__VA_ARGS__)
 #define Observed() .set_rule(Rule::kObserved)
 #define SharesInput() .set_rule(Rule::kSharesInput)
 #define SharesAll() .set_rule(Rule::kSharesAll)
 #define Derived() .set_rule(Rule::kDerived)
+#define Answers() .set_rule(Rule::kAnswers)
 #define FloatOnly() .set_rule(Rule::kFloatOnly)
 #define NotTensor() .set_rule(Rule::kNotTensor)
 #define BERNOULLI2(bits) .set_bits(&OpDef::bernoulli2, bits)
 #define BAYES(bits) .set_bits(&OpDef::bayes, bits)
+#define BAYES_OUT(bits) .set_bits(&OpDef::bayes_out, bits)
+#define LIMITS(family) .set_text(&OpDef::limits, #family)
 #define KERNEL(family) .set_text(&OpDef::kernel, #family)
 #define FLOAT_KERNEL(family) .set_text(&OpDef::float_kernel, #family)
 #define ONNX(lowering) .set_text(&OpDef::onnx, #lowering)
@@ -165,7 +170,7 @@ OpDef owned(const OpDef& row) {
   OpDef copy = row;
   for (std::string_view OpDef::*cell :
        {&OpDef::name, &OpDef::weight, &OpDef::bias, &OpDef::kernel, &OpDef::float_kernel,
-        &OpDef::onnx, &OpDef::written_back_by, &OpDef::undone_by}) {
+        &OpDef::onnx, &OpDef::written_back_by, &OpDef::undone_by, &OpDef::limits}) {
     copy.*cell = keep(row.*cell);
   }
   for (auto OpDef::*cells : {&OpDef::overloads, &OpDef::module_types, &OpDef::params}) {

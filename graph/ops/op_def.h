@@ -28,6 +28,7 @@ enum class Rule : uint8_t {
   kSharesInput,  // output has operand 0's scale, zero point and integers
   kSharesAll,    // all operands and the output have one scale
   kDerived,      // output scale computed from operand 0's and a constant
+  kAnswers,      // reads integers and gives none: truth values, indices
   kNotTensor,    // sizes, list and tuple plumbing
 };
 
@@ -50,12 +51,15 @@ struct OpDef {
   // Of a view, the overload that puts a changed part back: (base, part, the view's other
   // arguments), or, where the view shows all of the base, (part, other arguments).
   std::string_view written_back_by, undone_by;
-  bool moves = false;  // elements only change places, whatever their dtype
+  bool moves = false;      // elements only change places, whatever their dtype
+  bool contracts = false;  // sums products along operand 0's last dimension
   Rule rule = Rule::kFloatOnly;
   std::string_view weight, bias;  // Weighted only: names of schema arguments
   int channel_axis = 0;           // Weighted only: output-channel axis of the weight
   uint8_t bernoulli2 = kQNone;
   uint8_t bayes = kQNone;
+  uint8_t bayes_out = kQNone;     // of results, where they may be wider than `bayes`
+  std::string_view limits;        // family of rows in march_limits.def, "" if there is none
   std::string_view kernel;        // int8 kernel family, "" if there is none
   std::string_view float_kernel;  // f32 kernel family of the runtime, "" if LibTorch computes it
   std::string_view onnx;          // ONNX operator or lowering, "" if there is none

@@ -57,7 +57,9 @@ absl::Status lower_LogSoftmax(Lowering& lowering, const OpView& view) {
   return along_dim(lowering, view, "LogSoftmax");
 }
 
+// The kernel's tables are of 8 bits; through floats come the entries of the long ones.
 absl::Status lower_Prelu(Lowering& lowering, const OpView& view) {
+  if (view.operand(0)->type.dtype == DType::kI16) return lower_through_float(lowering, view);
   return look_up(lowering, view, "Prelu", make_prelu_tables);
 }
 

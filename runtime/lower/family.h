@@ -9,6 +9,7 @@
 namespace fxq {
 
 class Lowering;
+struct Type;
 
 using LowerFamily = absl::Status (*)(Lowering& lowering, const OpView& view);
 
@@ -28,7 +29,11 @@ LowerFamily lower_family(OpId op);
 // of kernels that the runtime has or that register_kernel added. AlreadyExists if there is one.
 absl::Status register_lowering(std::string_view family, LowerFamily lower);
 
-// A call that LibTorch's own operator computes, by a step "aten".
-absl::Status lower_float(Lowering& lowering, const Node& node);
+// A call that LibTorch's own operator computes, by a step "aten". `result`: of another type than
+// the node's.
+absl::Status lower_float(Lowering& lowering, const Node& node, const Type* result = nullptr);
+// An integer op that has no family: dequantize, the float call, quantize, as its reference kernel
+// does (quant/reference_kernels/through_float.h).
+absl::Status lower_through_float(Lowering& lowering, const OpView& view);
 
 }  // namespace fxq

@@ -170,8 +170,8 @@ Type as_tensor(Type type) {
                       {});
 }
 
-Type stored_type(const Lowering& lowering, const Node& node, const std::vector<ValueId>& inputs) {
-  const Type type = result_type(node);
+Type stored_type(const Lowering& lowering, const Node& node, const Type& type,
+                 const std::vector<ValueId>& inputs) {
   if (op_def(node.op()).rule == Rule::kNotTensor || !reads_tensors(lowering, inputs)) return type;
   return as_tensor(type);
 }
@@ -239,11 +239,11 @@ absl::Status lower_epilogue(Lowering& lowering, const Node& node) {
 
 }  // namespace
 
-absl::Status lower_float(Lowering& lowering, const Node& node) {
+absl::Status lower_float(Lowering& lowering, const Node& node, const Type* result) {
   FXQ_ASSIGN_OR_RETURN(FloatCall call,
                        node.schema() ? operator_call(lowering, node) : script_call(lowering, node));
   std::vector<ValueId> outputs;
-  const Type type = stored_type(lowering, node, call.inputs);
+  const Type type = stored_type(lowering, node, result ? *result : result_type(node), call.inputs);
   FXQ_RETURN_IF_ERROR(check_storable(lowering, node, type, call.inputs));
   OutputTree tree = result_tree(lowering, type, node.name(), node, outputs);
   Step& step = lowering.step("aten", node, std::move(call.inputs), std::move(outputs));

@@ -9,7 +9,8 @@
 
 #include "fxq/base/status.h"
 #include "fxq/graph/tensor_convert.h"
-#include "fxq/quant/reference_kernels/reference_kernel.h"
+#include "fxq/quant/reference_interpreter.h"
+#include "fxq/quant/reference_kernels/through_float.h"
 #include "fxq/runtime/lower/family.h"
 #include "fxq/runtime/lower/lowering.h"
 
@@ -51,7 +52,7 @@ absl::Status lower_get_attr(Lowering& lowering, const Node& node) {
 }
 
 bool touches_integers(const OpView& view) {
-  if (view.node()->type.is_quantized()) return true;
+  if (holds_integers(view.node()->type)) return true;
   for (const Node* operand : view.operands()) {
     if (operand->type.is_quantized()) return true;
   }
@@ -123,6 +124,9 @@ absl::Status lower_call(Lowering& lowering, const Node& node) {
   const bool fits = view.def().float_kernel.empty()
                         ? any_dtype || touches_integers(view)
                         : has_float_kernel(lowering.graph_module(), node);
+  if (view.def().rule != Rule::kNotTensor && touches_integers(view) && runs_through_float(view)) {
+    return lower_through_float(lowering, view);
+  }
   if (family && fits) {
     const size_t first = lowering.program().steps.size();
     FXQ_RETURN_IF_ERROR(family(lowering, view));

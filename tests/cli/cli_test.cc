@@ -305,6 +305,54 @@ TEST_F(CliTest, LabelsThatAreNoClasses) {
           "label 17 of sample 2 is no class");
 }
 
+TEST_F(CliTest, CheckSaysWhatAMarchWouldRun) {
+  const std::string net = digits("digits.script.pt");
+  const Outcome table = fxq("check " + net + " --march bayes --shape 1x1x8x8 --strict");
+  EXPECT_EQ(table.code, 0) << table.text;
+  EXPECT_THAT(table.text, HasSubstr("BAYES: passes"));
+  EXPECT_THAT(table.text, HasSubstr("MACs on the BPU: 100.0 %"));
+  const Outcome small = fxq("check " + net + " --march bernoulli2 --shape 1x1x8x8");
+  EXPECT_EQ(small.code, 0) << small.text;
+  EXPECT_THAT(small.text, HasSubstr("E001  BERNOULLI2 has no linear"));
+  EXPECT_THAT(small.text, HasSubstr("BERNOULLI2: does not pass"));
+  const Outcome strict = fxq("check " + net + " --march bernoulli2 --input " +
+                             digits("test_images.npy") + " --strict");
+  EXPECT_EQ(strict.code, 3) << strict.text;
+  refused("check " + net + " --march bayes", "give --input x.npy or --shape");
+  refused("check " + net + " --march bays --shape 1x1x8x8", "did you mean");
+}
+
+TEST_F(CliTest, ExplainKnowsEveryCode) {
+  EXPECT_THAT(fxq("explain E010").text, HasSubstr("a limit of the march"));
+  EXPECT_THAT(fxq("explain").text, HasSubstr("W102"));
+  refused("explain E0100", "did you mean");
+}
+
+TEST_F(CliTest, HybridModelsAreQuantizedAndDoNotPass) {
+  const std::string quantize = "quantize " + digits("digits.script.pt") + " --calib " +
+                               digits("calib_images.npy") + " --march bernoulli2 -o " + in("h.fxq");
+  refused(quantize, "do not run on BERNOULLI2; set hybrid=true", in("h.fxq"));
+  EXPECT_EQ(fxq(quantize + " --hybrid --strict").code, 3);
+  std::ofstream(in("c.json")) << R"({"hybrid": {"module_name": ["layer1"]}})";
+  const Outcome made = fxq(quantize + " --hybrid --config " + in("c.json"));
+  ASSERT_EQ(made.code, 0) << made.text;
+  EXPECT_THAT(made.text, HasSubstr("E011 hybrid_dict's module_name \"layer1\" names it"));
+  EXPECT_THAT(made.text, HasSubstr("segments (BPU "));
+  const Outcome checked = fxq("check " + in("h.fxq") + " --strict");
+  EXPECT_EQ(checked.code, 3) << checked.text;
+  EXPECT_THAT(checked.text, HasSubstr("W105: the model is hybrid"));
+  const Outcome inspected = fxq("inspect " + in("h.fxq"));
+  EXPECT_THAT(inspected.text, HasSubstr("march: BERNOULLI2"));
+  EXPECT_THAT(inspected.text, HasSubstr("calibration: "));
+  EXPECT_THAT(inspected.text, HasSubstr("qconfigs: {"));
+  EXPECT_EQ(fxq("run " + in("h.fxq") + " --input " + digits("test_images.npy") + " --output " +
+                in("y.npy"))
+                .code,
+            0);
+  std::ofstream(in("bad.json")) << R"({"hybrid": {"module_names": ["layer1"]}})";
+  refused(quantize + " --hybrid --config " + in("bad.json"), "unknown key \"module_names\"");
+}
+
 TEST_F(CliTest, WrongUsageExitsWithTwo) {
   EXPECT_EQ(fxq("").code, 2);
   EXPECT_EQ(fxq("quantise m.pt").code, 2);

@@ -42,6 +42,15 @@ TEST(DrawTest, ShapesAndBoxesCanBeLeftOut) {
   EXPECT_THAT(dot, Not(HasSubstr("f32[")));
 }
 
+TEST(DrawTest, DevicesAreInTheLabels) {
+  GraphModule gm = net();
+  gm.graph().find("c")->device = "BPU";
+  gm.graph().find("d")->device = "CPU";
+  const std::string dot = to_dot(gm);
+  EXPECT_THAT(dot, HasSubstr("q(0.5)\\nBPU\""));
+  EXPECT_THAT(dot, HasSubstr("\\nCPU\", fillcolor=\"#ffd8a8\""));
+}
+
 TEST(DrawTest, Svg) {
   const auto svg = to_svg(net());
   ASSERT_TRUE(svg.ok()) << svg.status();

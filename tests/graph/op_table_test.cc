@@ -36,6 +36,8 @@ TEST(OpTableTest, NamesOverloadsAndModulesBelongToOneRow) {
 TEST(OpTableTest, CanonicalSchemasExist) {
   for (const OpDef& row : op_table()) {
     if (row.overloads.empty()) continue;  // a class only: its leaf stays float and opaque
+    const std::string_view library = row.overloads[0].substr(0, row.overloads[0].find("::"));
+    if (library == "torchvision") continue;  // known once its library is loaded
     const Callee callee = find_callee(row.overloads[0]);
     EXPECT_EQ(callee.op, row.id) << row.name;
     EXPECT_NE(callee.schema, nullptr) << row.overloads[0];

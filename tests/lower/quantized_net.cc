@@ -23,7 +23,8 @@ bool exists(const FixtureNet& net) {
   return std::filesystem::exists(net.model) && std::filesystem::exists(net.calib);
 }
 
-absl::StatusOr<QuantizedGraph> quantize(const FixtureNet& net, const QuantizeNetOptions& request) {
+absl::StatusOr<ObservedGraphModule> calibrate(const FixtureNet& net,
+                                              const QuantizeNetOptions& request) {
   FXQ_ASSIGN_OR_RETURN(const HostTensor data, read_npy(net.calib));
   const at::Tensor calib = to_at_tensor(data).slice(0, 0, request.samples);
   TraceOptions options;
@@ -35,10 +36,16 @@ absl::StatusOr<QuantizedGraph> quantize(const FixtureNet& net, const QuantizeNet
   FXQ_ASSIGN_OR_RETURN(const QConfig standard, get_default_calib_qconfig());
   QConfigDict qconfigs;
   qconfigs.global = request.qconfig.value_or(standard);
-  FXQ_ASSIGN_OR_RETURN(const ObservedGraphModule observed, prepare_calibration_fx(fused, qconfigs));
+  FXQ_ASSIGN_OR_RETURN(ObservedGraphModule observed,
+                       prepare_calibration_fx(fused, qconfigs, request.prepare));
   for (const at::Tensor& sample : calib.split(1)) {
     FXQ_RETURN_IF_ERROR(observed.forward({sample}).status());
   }
+  return observed;
+}
+
+absl::StatusOr<QuantizedGraph> quantize(const FixtureNet& net, const QuantizeNetOptions& request) {
+  FXQ_ASSIGN_OR_RETURN(const ObservedGraphModule observed, calibrate(net, request));
   return convert_fx(observed);
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "fxq/base/host_tensor.h"
+#include "fxq/quant/prepare_fx.h"
 #include "fxq/quant/qconfig.h"
 #include "fxq/quant/quantized_graph.h"
 #include "fxq/runtime/executor.h"
@@ -22,7 +23,10 @@ bool exists(const FixtureNet& net);
 struct QuantizeNetOptions {
   int64_t samples = 4;             // at most, one at a time
   std::optional<QConfig> qconfig;  // none: the default calibration qconfig
+  PrepareOptions prepare;
 };
+absl::StatusOr<ObservedGraphModule> calibrate(const FixtureNet& net,
+                                              const QuantizeNetOptions& options = {});
 absl::StatusOr<QuantizedGraph> quantize(const FixtureNet& net,
                                         const QuantizeNetOptions& options = {});
 

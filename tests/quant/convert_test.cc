@@ -5,11 +5,11 @@
 
 #include <cmath>
 
-#include "fxq/graph/interpreter.h"
 #include "fxq/graph/op_module.h"
 #include "fxq/quant/compare.h"
 #include "fxq/quant/convert_fx.h"
 #include "fxq/quant/fake_quantize.h"
+#include "fxq/quant/first_difference.h"
 #include "fxq/quant/quant_op_module.h"
 #include "nets.h"
 
@@ -25,46 +25,13 @@ using quant_test::Stages;
 using quant_test::StagesOptions;
 using ::testing::HasSubstr;
 
-// Runs the fake-quant graph and holds every integer value of the other graph against it; goes on
-// with the integer graph's value, so that each op is judged on the same input.
-class OneStep : public Interpreter {
- public:
-  OneStep(const Stages& stages, const std::map<std::string, at::Tensor>& integers)
-      : Interpreter(stages.observed), quantized_(stages.quantized), integers_(integers) {}
-  int compared = 0;
-  double allowed = 1.0;
-
- protected:
-  absl::Status on_value(const Node& node, c10::IValue& value) override {
-    const Node* other = quantized_.graph().find(node.name());
-    const auto recorded = integers_.find(node.name());
-    if (!other || !other->type.qparams || recorded == integers_.end()) return absl::OkStatus();
-    const float scale = other->type.qparams->scale;
-    const QRange range = range_of(*other->type.dtype);
-    const at::Tensor fake = (value.toTensor().detach() / scale).round().clamp(range.min, range.max);
-    const at::Tensor actual = (recorded->second / scale).round();
-    const double worst = (fake - actual).abs().max().item<double>();
-    EXPECT_LE(worst, allowed) << "at %" << node.name();
-    ++compared;
-    value = recorded->second;
-    return absl::OkStatus();
-  }
-
- private:
-  const GraphModule& quantized_;
-  const std::map<std::string, at::Tensor>& integers_;
-};
-
-// How many values were compared.
+// How many values were compared: each op is judged on the same input.
 int expect_one_step(const Stages& stages, double allowed = 1.0) {
-  auto integers = record_values(stages.quantized, stages.input);
-  EXPECT_TRUE(integers.ok()) << integers.status();
-  if (!integers.ok()) return 0;
-  OneStep interpreter(stages, *integers);
-  interpreter.allowed = allowed;
-  auto result = interpreter.run(stages.input);
-  EXPECT_TRUE(result.ok()) << result.status();
-  return interpreter.compared;
+  const auto found = first_difference(stages.observed, stages.quantized, stages.input, allowed);
+  EXPECT_TRUE(found.ok()) << found.status();
+  if (!found.ok()) return 0;
+  EXPECT_EQ(found->node, "") << found->steps << " steps";
+  return found->compared;
 }
 
 TEST(ConvertTest, ConvReluLinear) {
@@ -227,6 +194,9 @@ graph (%x: f32[2,8,8,8]) {
     options.qconfigs.module_name = {{wide, *get_default_calib_qconfig("qint16")}};
     const Stages stages = quantize_net(text, options);
     EXPECT_THAT(graph_text(stages.quantized), HasSubstr("requantize(%a)"));
+    for (const Node* node : stages.quantized.graph().find_all(OpId::kRequantize)) {
+      EXPECT_NE(node->type.dtype, node->inputs()[0]->type.dtype) << node->name();
+    }
     // 16 bits that become 8 are a step of their own.
     EXPECT_GE(expect_one_step(stages, wide == std::string("a") ? 2.0 : 1.0), 3) << wide;
   }

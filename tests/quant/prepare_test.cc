@@ -202,6 +202,7 @@ note: no QuantStub in the model: quantized at %x
 TEST(PrepareTest, MarchesSupportWhatTheirTablesSay) {
   PrepareOptions options;
   options.march = March::BERNOULLI2;
+  options.hybrid = true;
   const auto observed = prepared(kConvReluLinear, options);
   EXPECT_EQ(observed.report.find("fc")->code, "E001");
   EXPECT_EQ(observed.report.find("relu")->mode, OpMode::kInt8);
@@ -272,9 +273,9 @@ TEST(PrepareTest, AnActivationHasOneScale) {
 
 TEST(PrepareTest, RequestsThatMakeNoSense) {
   const GraphModule gm = net(kConvReluLinear);
-  PrepareOptions hybrid;
+  PrepareOptions hybrid;  // March::CPU has no other device
   hybrid.hybrid = true;
-  EXPECT_EQ(prepare_calibration_fx(gm, hybrid).status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(prepare_calibration_fx(gm, hybrid).status().code(), absl::StatusCode::kInvalidArgument);
   auto observed = prepare_calibration_fx(gm);
   EXPECT_EQ(prepare_calibration_fx(observed->graph_module()).status().code(),
             absl::StatusCode::kFailedPrecondition);
