@@ -5,6 +5,8 @@
 #include <ATen/ops/add.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "fxq/base/check.h"
 #include "fxq/base/status.h"
 #include "fxq/graph/interpreter.h"
@@ -103,6 +105,12 @@ void OpModule::set_attribute(std::string_view name, Argument value) {
     }
   }
   attributes_.emplace_back(std::string(name), std::move(value));
+}
+
+void OpModule::remove_attribute(std::string_view name) {
+  attributes_.erase(std::remove_if(attributes_.begin(), attributes_.end(),
+                                   [&](const auto& entry) { return entry.first == name; }),
+                    attributes_.end());
 }
 
 bool OpModule::follows_mode() const {

@@ -35,6 +35,7 @@ class OpModule : public LeafModule {
   at::Tensor tensor(std::string_view name) const;          // undefined if absent or none
   const Argument* attribute(std::string_view name) const;  // nullptr if absent
   void set_attribute(std::string_view name, Argument value);
+  void remove_attribute(std::string_view name);  // nothing, if it has none
   // Where an argument of the schema comes from.
   enum class Source : uint8_t { kTensor, kAttribute, kMode, kInput, kDefault };
   // One per argument, in schema order, for a call with that many inputs; InvalidArgument if they

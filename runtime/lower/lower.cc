@@ -9,6 +9,7 @@
 
 #include "fxq/base/status.h"
 #include "fxq/graph/tensor_convert.h"
+#include "fxq/graph/weighted_bn_module.h"
 #include "fxq/quant/reference_kernels/reference_kernel.h"
 #include "fxq/runtime/lower/family.h"
 #include "fxq/runtime/lower/lowering.h"
@@ -190,6 +191,7 @@ std::string describe(const Node& node, const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<Program> lower(const GraphModule& gm) {
+  FXQ_RETURN_IF_ERROR(refuse_weighted_bn(gm, "lower"));
   Lowering lowering(gm);
   std::vector<std::string> problems;
   std::unordered_map<const Node*, bool> failed;
