@@ -18,6 +18,7 @@
 
 #include "fxq/base/check.h"
 #include "fxq/graph/float_rows.h"
+#include "fxq/quant/process_group.h"
 
 namespace fxq {
 
@@ -70,18 +71,29 @@ at::Tensor Observer::forward(const at::Tensor& x) {
   TORCH_CHECK(x.is_floating_point(), "an observer wants float tensors and got ", x.dtype());
   if (x.numel() == 0) return x;
   const at::Tensor rows = rows_of(x);
-  const Ranges seen = ranges_of(rows);
+  Ranges seen = ranges_of(rows);
   const int64_t batch = batches_.item<int64_t>();
   TORCH_CHECK(
       at::isfinite(seen.min).all().item<bool>() && at::isfinite(seen.max).all().item<bool>(),
       "batch ", batch,
       " holds NaN or infinity here; a scale cannot be found. Check the data "
       "and the float model");
+  if (options_.is_sync_quantize) synchronize(seen);
   const Ranges next = observe({min_val_, max_val_}, {rows, seen, batch});
   min_val_.set_data(next.min.to(min_val_.options()));
   max_val_.set_data(next.max.to(max_val_.options()));
   batches_.set_data(batches_ + 1);
   return x;
+}
+
+void Observer::synchronize(Ranges& seen) {
+  const auto group = process_group();
+  if (!group) return;
+  for (auto [tensor, reduction] : {std::pair(&seen.min, ProcessGroup::Reduction::kMin),
+                                   std::pair(&seen.max, ProcessGroup::Reduction::kMax)}) {
+    const absl::Status reduced = group->all_reduce(*tensor, reduction);
+    TORCH_CHECK(reduced.ok(), "is_sync_quantize: ", std::string(reduced.message()));
+  }
 }
 
 absl::Span<const float> Observer::Batch::row(int64_t c) const {

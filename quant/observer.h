@@ -68,6 +68,8 @@ class Observer : public torch::nn::Module {
  private:
   at::Tensor rows_of(const at::Tensor& x) const;
   static Ranges ranges_of(const at::Tensor& rows);
+  // Of the batches of all processes together.
+  static void synchronize(Ranges& seen);
 
   ObserverOptions options_;
   at::Tensor min_val_, max_val_, batches_;
