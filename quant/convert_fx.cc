@@ -14,6 +14,7 @@
 #include "fxq/graph/view.h"
 #include "fxq/passes/batch_norm_fold.h"
 #include "fxq/passes/cleanup.h"
+#include "fxq/quant/eager.h"
 #include "fxq/quant/float_calls.h"
 #include "fxq/quant/integer_weights.h"
 #include "fxq/quant/op_support.h"
@@ -318,7 +319,8 @@ absl::StatusOr<QuantizedGraph> convert_fx(const ObservedGraphModule& model,
   FXQ_RETURN_IF_ERROR(check_calibrated(model, options, report));
   GraphModule gm = model.graph_module().copy();
   gm.eval();
-  gm.settings.erase(kFloatCallsSetting);  // qconfigs have no meaning any more
+  gm.settings.erase(kFloatCallsSetting);  // the qconfigs have done their work
+  if (options.remove_qconfig) gm.settings.erase(kModuleQConfigSetting);
   fold_batch_norm_modules(gm);
   FXQ_RETURN_IF_ERROR(Converter(gm, report).convert());
   gm.settings[kStageSetting] = kStageQuantized;

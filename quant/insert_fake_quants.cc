@@ -7,6 +7,7 @@
 #include "fxq/base/status.h"
 #include "fxq/graph/verifier.h"
 #include "fxq/graph/view.h"
+#include "fxq/quant/eager.h"
 #include "fxq/quant/op_support.h"
 #include "fxq/quant/quant_op_module.h"
 #include "fxq/quant/quant_plan.h"
@@ -138,8 +139,11 @@ absl::StatusOr<ObservedGraphModule> insert_fake_quants(GraphModule gm,
                                                        FakeQuantState state) {
   const bool calibration = state == FakeQuantState::CALIBRATION;
   gm.eval();  // which ops have integer kernels is a matter of inference
-  FXQ_ASSIGN_OR_RETURN(
-      QuantPlan plan, plan_quantization(gm, qconfig_dict, {options.march, options.optimize_graph}));
+  QConfigDict qconfigs = qconfig_dict;
+  FXQ_ASSIGN_OR_RETURN(const QConfigDict::Entries own, qconfigs_of(gm));
+  qconfigs.module_qconfig.insert(qconfigs.module_qconfig.end(), own.begin(), own.end());
+  FXQ_ASSIGN_OR_RETURN(QuantPlan plan,
+                       plan_quantization(gm, qconfigs, {options.march, options.optimize_graph}));
   FXQ_RETURN_IF_ERROR(check_stubs(gm, plan, options));
   FXQ_RETURN_IF_ERROR(quantize_weights(gm, plan, calibration));
   for (const ScaleGroup& group : plan.groups) {
