@@ -97,6 +97,7 @@ absl::StatusOr<Config> read_config(const std::string& path) {
   config.limit = reader.positive("limit");
   if (const json* block = reader.find("preprocess")) config.preprocess = block->dump();
   if (const json* block = reader.find("qconfig")) config.qconfig = block->dump();
+  if (const json* block = reader.find("qat")) config.qat = block->dump();
   reader.refuse_others();
   FXQ_RETURN_IF_ERROR(all_of(path, problems));
   return config;

@@ -1,5 +1,5 @@
 // --config: JSON with comments. Keys: "march", "observer", "batch", "limit", "preprocess",
-// "qconfig" (quant/qconfig_json.h).
+// "qconfig" (quant/qconfig_json.h), "qat" (train/train_options.h).
 // Unknown keys are errors that name the nearest known one; all problems come at once.
 #pragma once
 
@@ -19,6 +19,7 @@ struct Config {
   std::optional<int64_t> limit;
   std::string preprocess;  // the block as JSON text
   std::string qconfig;     // the block as JSON text
+  std::string qat;         // the block as JSON text
 };
 
 absl::StatusOr<Config> read_config(const std::string& path);

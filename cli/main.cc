@@ -17,6 +17,7 @@ constexpr const char* kAbout =
     "The usual way:\n"
     "  fxq inspect  model.pt                                  look at the graph\n"
     "  fxq quantize model.pt --calib data.npy -o model.fxq    make an int8 program\n"
+    "  fxq qat      model.pt --data x.npy --labels y.npy -o model.fxq    the same, trained\n"
     "  fxq eval     model.fxq --data x.npy --labels y.npy     what did it cost in accuracy?\n"
     "  fxq bench    model.fxq --compare float                 what did it gain in speed?\n"
     "  fxq export   model.fxq -o model.onnx                   for any other runtime\n";
@@ -50,9 +51,10 @@ int run(int argc, char** argv) {
   CLI::App app{kAbout, "fxq"};
   app.set_version_flag("--version", version_text);
   app.require_subcommand(1);
-  const Command commands[] = {add_inspect(app), add_quantize(app), add_run(app),
-                              add_eval(app),    add_export(app),   add_bench(app),
-                              add_rewrite(app), add_compare(app),  add_sensitivity(app)};
+  const Command commands[] = {add_inspect(app),    add_quantize(app), add_qat(app),
+                              add_run(app),        add_eval(app),     add_export(app),
+                              add_bench(app),      add_rewrite(app),  add_compare(app),
+                              add_sensitivity(app)};
   std::vector<std::string> libraries;
   for (const Command& command : commands) {
     command.app

@@ -71,11 +71,13 @@ absl::Status calibrate(const ObservedGraphModule& model, CalibrationData& data, 
 
 absl::StatusOr<GraphModule> fused_model(const QuantizeArguments& arguments,
                                         const std::vector<c10::IValue>& example) {
-  FXQ_ASSIGN_OR_RETURN(const GraphModule gm,
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm,
                        load_float_graph({arguments.model, arguments.leaves}, example));
   FuseOptions options;
-  options.check_inputs = &example;
+  if (!arguments.with_bn) options.check_inputs = &example;  // batch norms want no batch of one
+  gm.train(arguments.with_bn);
   FXQ_ASSIGN_OR_RETURN(GraphModule fused, fuse_fx(gm, options));
+  fused.eval();
   if (!arguments.quiet) {
     for (const std::string& note : fused.notes) fmt::print("fuse: {}\n", note);
     for (const std::string& guard : gm.guards) fmt::print("assumed: {}\n", guard);
@@ -86,12 +88,19 @@ absl::StatusOr<GraphModule> fused_model(const QuantizeArguments& arguments,
 }  // namespace
 
 void add_quantize_options(CLI::App& app, QuantizeArguments& arguments) {
-  app.add_option("model", arguments.model, "TorchScript file (.pt)")->required();
+  add_model_options(app, arguments);
   app.add_option("--calib", arguments.calib,
                  "Calibration data: .npy, .npz, .pt or a folder of .jpg/.png; several inputs as "
                  "name=file");
   app.add_option("--random-calib", arguments.random_calib,
                  "Calibrate on random numbers of this shape (4x3x224x224, 4x12:i64, name=shape)");
+  app.add_option("--batch", arguments.batch, "Samples per step (default 8)")
+      ->check(positive_number());
+  app.add_option("--limit", arguments.limit, "Use so many samples only")->check(positive_number());
+}
+
+void add_model_options(CLI::App& app, QuantizeArguments& arguments) {
+  app.add_option("model", arguments.model, "TorchScript file (.pt)")->required();
   app.add_option("--config", arguments.config, "JSON file: march, observer, qconfig, preprocess");
   app.add_option("--march", arguments.march, "Target: cpu (default), bayes, bernoulli2, meta");
   app.add_option("--observer", arguments.observer,
@@ -100,9 +109,6 @@ void add_quantize_options(CLI::App& app, QuantizeArguments& arguments) {
                  "Modules whose results are 16-bit: a path, or a glob ('head.*')");
   app.add_option("--float", arguments.floats, "Modules that stay in float: a path, or a glob");
   app.add_option("--leaf", arguments.leaves, "Class or module path to keep whole, in float");
-  app.add_option("--batch", arguments.batch, "Samples per step (default 8)")
-      ->check(positive_number());
-  app.add_option("--limit", arguments.limit, "Use so many samples only")->check(positive_number());
   app.add_flag("-q,--quiet", arguments.quiet, "Print errors only");
 }
 

@@ -33,10 +33,13 @@ struct QuantizeArguments {
   bool allow_uncalibrated = false;
   bool quiet = false;
   bool strict = false;
+  bool with_bn = false;  // batch norms stay, so that they can train
 };
 
 // All but --output.
 void add_quantize_options(CLI::App& app, QuantizeArguments& arguments);
+// Of these, those that are not about calibration data.
+void add_model_options(CLI::App& app, QuantizeArguments& arguments);
 
 struct Settings {
   Config config;
