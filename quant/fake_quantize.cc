@@ -3,7 +3,6 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/fake_quantize_per_channel_affine.h>
-#include <ATen/ops/fake_quantize_per_tensor_affine.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
@@ -114,7 +113,7 @@ at::Tensor FakeQuantize::quantized(const at::Tensor& x) const {
     return at::fake_quantize_per_channel_affine(x, scale_.detach(), zero_point_, *axis, range.min,
                                                 range.max);
   }
-  return at::fake_quantize_per_tensor_affine(x, scale_.detach(), zero_point_, range.min, range.max);
+  return fake_quantize(x, scale_.detach(), range);
 }
 
 // A new tensor each time: copies of this module share the old one.

@@ -10,6 +10,7 @@
 #include <ATen/ops/fake_quantize_per_channel_affine.h>
 #include <ATen/ops/fake_quantize_per_tensor_affine.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
@@ -66,6 +67,42 @@ TEST(GradientTest, FakeQuantizeIsATen) {
     EXPECT_TRUE(at::equal(x.grad(), same.grad()));
     EXPECT_TRUE(x.grad().eq(0).any().item<bool>()) << "some values lie outside";
   }
+}
+
+// Layouts that the fast loops take, and those that they leave to ATen.
+TEST(GradientTest, EveryLayoutIsATen) {
+  const at::Tensor base = random({3, 4, 5, 7}, 1, 2.0);
+  const at::Tensor layouts[] = {base, base.contiguous(at::MemoryFormat::ChannelsLast),
+                                base.transpose(1, 3), base.slice(3, 1, 4), base.to(at::kDouble)};
+  const at::Tensor scale = at::full({1}, 0.0137F);
+  for (const at::Tensor& layout : layouts) {
+    const at::Tensor x = leaf(layout), same = leaf(layout);
+    const at::Tensor y = fake_quantize(x, scale, {-128, 127});
+    const at::Tensor expected = at::fake_quantize_per_tensor_affine(same, 0.0137F, 0, -128, 127);
+    EXPECT_TRUE(at::equal(y, expected));
+    const at::Tensor upstream = random(layout.sizes().vec(), 2).to(layout.scalar_type());
+    (y * upstream).sum().backward();
+    (expected * upstream).sum().backward();
+    EXPECT_TRUE(at::equal(x.grad(), same.grad()));
+  }
+}
+
+TEST(GradientTest, FoldedWeightsAreTheirFormula) {
+  const at::Tensor scale = at::full({4}, 0.011F);
+  const at::Tensor factors = at::tensor({0.5F, -2.0F, 1e-3F, 3.0F});
+  const at::Tensor w = leaf(random({4, 3, 5}, 1)), same = leaf(w);
+  const at::Tensor f = leaf(factors), same_f = leaf(factors);
+  const at::Tensor y = folded_fake_quantize(w, f, scale, {-128, 127});
+  const at::Tensor spread = same_f.view({-1, 1, 1});
+  const at::Tensor expected = at::fake_quantize_per_channel_affine(
+                                  same * spread, scale, at::zeros({4}, at::kInt), 0, -128, 127) /
+                              spread;
+  EXPECT_TRUE(y.allclose(expected, 1e-5, 1e-6));
+  const at::Tensor upstream = random({4, 3, 5}, 2);
+  (y * upstream).sum().backward();
+  (expected * upstream).sum().backward();
+  EXPECT_TRUE(w.grad().allclose(same.grad(), 1e-5, 1e-6));
+  EXPECT_TRUE(f.grad().allclose(same_f.grad(), 1e-4, 1e-3)) << f.grad() << same_f.grad();
 }
 
 TEST(GradientTest, WithoutSaturationValuesAreATensAndGradientsPass) {
