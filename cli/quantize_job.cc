@@ -11,6 +11,8 @@
 #include "fxq/cli/model_file.h"
 #include "fxq/cli/terminal/interrupt.h"
 #include "fxq/cli/terminal/progress.h"
+#include "fxq/passes/equalize.h"
+#include "fxq/quant/bias_correction.h"
 #include "fxq/quant/fuse_fx.h"
 #include "fxq/quant/prepare_fx.h"
 #include "fxq/quant/qconfig_json.h"
@@ -78,6 +80,7 @@ absl::StatusOr<GraphModule> fused_model(const QuantizeArguments& arguments,
   gm.train(arguments.with_bn);
   FXQ_ASSIGN_OR_RETURN(GraphModule fused, fuse_fx(gm, options));
   fused.eval();
+  if (arguments.equalize) FXQ_RETURN_IF_ERROR(equalize(fused).status());
   if (!arguments.quiet) {
     for (const std::string& note : fused.notes) fmt::print("fuse: {}\n", note);
     for (const std::string& guard : gm.guards) fmt::print("assumed: {}\n", guard);
@@ -108,6 +111,10 @@ void add_model_options(CLI::App& app, QuantizeArguments& arguments) {
   app.add_option("--int16", arguments.int16,
                  "Modules whose results are 16-bit: a path, or a glob ('head.*')");
   app.add_option("--float", arguments.floats, "Modules that stay in float: a path, or a glob");
+  app.add_flag("--equalize", arguments.equalize,
+               "Balance weights of neighbouring layers first (for per-tensor weight scales)");
+  app.add_flag("--bias-correction", arguments.bias_correction,
+               "Take back what rounding weights does to means, on 32 batches");
   app.add_option("--leaf", arguments.leaves, "Class or module path to keep whole, in float");
   app.add_flag("-q,--quiet", arguments.quiet, "Print errors only");
 }
@@ -164,6 +171,7 @@ absl::StatusOr<QuantizeJob> QuantizeJob::open(const QuantizeArguments& arguments
   }
   QuantizeJob job;
   job.quiet_ = arguments.quiet;
+  job.bias_correction_ = arguments.bias_correction;
   FXQ_ASSIGN_OR_RETURN(job.settings_, read_settings(arguments));
   FXQ_ASSIGN_OR_RETURN(const torch::jit::Module script, load_script_module(arguments.model));
   std::vector<std::string> named = arguments.calib;
@@ -184,6 +192,11 @@ absl::StatusOr<ObservedGraphModule> QuantizeJob::calibrated(QConfigDict qconfigs
   FXQ_ASSIGN_OR_RETURN(ObservedGraphModule observed,
                        prepare_calibration_fx(*fused_, qconfigs, prepare));
   FXQ_RETURN_IF_ERROR(calibrate(observed, *data_, quiet_));
+  if (bias_correction_) {
+    constexpr int64_t kBatches = 32;
+    FXQ_ASSIGN_OR_RETURN(const auto some, batches(kBatches));
+    FXQ_RETURN_IF_ERROR(correct_biases(observed, some).status());
+  }
   return observed;
 }
 

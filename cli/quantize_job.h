@@ -33,6 +33,8 @@ struct QuantizeArguments {
   bool allow_uncalibrated = false;
   bool quiet = false;
   bool strict = false;
+  bool equalize = false;
+  bool bias_correction = false;
   bool with_bn = false;  // batch norms stay, so that they can train
 };
 
@@ -89,6 +91,7 @@ class QuantizeJob {
   std::vector<NamedTensor> first_;
   std::optional<GraphModule> fused_;
   bool quiet_ = false;
+  bool bias_correction_ = false;
 };
 
 }  // namespace fxq

@@ -26,8 +26,8 @@ class QuantOpModule : public OpModule {
   // Sees to a scale for the weight, which needs no data: nothing, if it has one. The first run does
   // it too. InvalidArgument, naming no one, if the weight holds NaN or infinity.
   absl::Status observe_weight();
-  // Gives a scale that only follows the present weight (averaging_constant 1, observer on) the
-  // value that it has after the last step of training. Errors as above.
+  // Gives a scale that only follows the present weight (averaging_constant 1, state QAT) the value
+  // that it has after the last step of training. Errors as above.
   absl::Status refresh_weight_scale();
   // The float op of inference: the batch norm folded in; shares the tensors that it can.
   std::shared_ptr<OpModule> folded() const;
