@@ -91,8 +91,8 @@ absl::Status QuantOpModule::observe_weight() {
 absl::Status QuantOpModule::refresh_weight_scale() {
   const FakeQuantizeOptions& options = weight_fq_->options();
   const bool trains = weight_fq_->observer_enabled() && weight_fq_->fake_quant_enabled();
-  const bool follows = trains && options.type == kFakeQuant &&
-                       options.observer_kwargs.averaging_constant == 1.0;
+  const bool follows =
+      trains && options.type == kFakeQuant && options.observer_kwargs.averaging_constant == 1.0;
   return follows ? observe_folded() : absl::OkStatus();
 }
 
