@@ -16,6 +16,7 @@ struct Command {
 
 Command add_inspect(CLI::App& root);
 Command add_quantize(CLI::App& root);
+Command add_qat(CLI::App& root);
 Command add_run(CLI::App& root);
 Command add_eval(CLI::App& root);
 Command add_export(CLI::App& root);

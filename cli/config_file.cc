@@ -114,6 +114,7 @@ absl::StatusOr<Config> read_config(const std::string& path) {
     config.hybrid_dict = {hybrid.texts("module_type"), hybrid.texts("module_name")};
     if (block->is_object()) hybrid.refuse_others();
   }
+  if (const json* block = reader.find("qat")) config.qat = block->dump();
   reader.refuse_others();
   FXQ_RETURN_IF_ERROR(all_of(path, problems));
   return config;

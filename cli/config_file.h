@@ -1,5 +1,6 @@
 // --config: JSON with comments. Keys: "march", "observer", "batch", "limit", "preprocess",
-// "qconfig" (quant/qconfig_json.h), "hybrid" ({"module_type": ["PReLU"], "module_name": ["head"]}).
+// "qconfig" (quant/qconfig_json.h), "qat" (train/train_options.h), "hybrid" ({"module_type":
+// ["PReLU"], "module_name": ["head"]}).
 // Unknown keys are errors that name the nearest known one; all problems come at once.
 #pragma once
 
@@ -21,6 +22,7 @@ struct Config {
   std::string preprocess;  // the block as JSON text
   std::string qconfig;     // the block as JSON text
   HybridDict hybrid_dict;
+  std::string qat;  // the block as JSON text
 };
 
 absl::StatusOr<Config> read_config(const std::string& path);

@@ -19,6 +19,7 @@ constexpr const char* kAbout =
     "  fxq inspect  model.pt                                  look at the graph\n"
     "  fxq check    model.pt --march bayes --shape 1x3x32x32  would it run on that target?\n"
     "  fxq quantize model.pt --calib data.npy -o model.fxq    make an int8 program\n"
+    "  fxq qat      model.pt --data x.npy --labels y.npy -o model.fxq    the same, trained\n"
     "  fxq eval     model.fxq --data x.npy --labels y.npy     what did it cost in accuracy?\n"
     "  fxq bench    model.fxq --compare float                 what did it gain in speed?\n"
     "  fxq export   model.fxq -o model.onnx                   for any other runtime\n";
@@ -53,10 +54,10 @@ int run(int argc, char** argv) {
   CLI::App app{kAbout, "fxq"};
   app.set_version_flag("--version", version_text);
   app.require_subcommand(1);
-  const Command commands[] = {add_inspect(app), add_quantize(app), add_run(app),
-                              add_eval(app),    add_export(app),   add_bench(app),
-                              add_rewrite(app), add_compare(app),  add_sensitivity(app),
-                              add_check(app),   add_explain(app)};
+  const Command commands[] = {add_inspect(app),  add_check(app),   add_explain(app),
+                              add_quantize(app), add_qat(app),     add_run(app),
+                              add_eval(app),     add_export(app),  add_bench(app),
+                              add_rewrite(app),  add_compare(app), add_sensitivity(app)};
   std::vector<std::string> libraries;
   for (const Command& command : commands) {
     command.app

@@ -11,6 +11,8 @@
 #include "fxq/cli/model_file.h"
 #include "fxq/cli/terminal/interrupt.h"
 #include "fxq/cli/terminal/progress.h"
+#include "fxq/passes/equalize.h"
+#include "fxq/quant/bias_correction.h"
 #include "fxq/quant/fuse_fx.h"
 #include "fxq/quant/prepare_fx.h"
 #include "fxq/quant/qconfig_json.h"
@@ -71,11 +73,14 @@ absl::Status calibrate(const ObservedGraphModule& model, CalibrationData& data, 
 
 absl::StatusOr<GraphModule> fused_model(const QuantizeArguments& arguments,
                                         const std::vector<c10::IValue>& example) {
-  FXQ_ASSIGN_OR_RETURN(const GraphModule gm,
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm,
                        load_float_graph({arguments.model, arguments.leaves}, example));
   FuseOptions options;
-  options.check_inputs = &example;
+  if (!arguments.with_bn) options.check_inputs = &example;  // batch norms want no batch of one
+  gm.train(arguments.with_bn);
   FXQ_ASSIGN_OR_RETURN(GraphModule fused, fuse_fx(gm, options));
+  fused.eval();
+  if (arguments.equalize) FXQ_RETURN_IF_ERROR(equalize(fused).status());
   if (!arguments.quiet) {
     for (const std::string& note : fused.notes) fmt::print("fuse: {}\n", note);
     print_assumptions(gm);
@@ -86,12 +91,19 @@ absl::StatusOr<GraphModule> fused_model(const QuantizeArguments& arguments,
 }  // namespace
 
 void add_quantize_options(CLI::App& app, QuantizeArguments& arguments) {
-  app.add_option("model", arguments.model, "TorchScript file (.pt)")->required();
+  add_model_options(app, arguments);
   app.add_option("--calib", arguments.calib,
                  "Calibration data: .npy, .npz, .pt or a folder of .jpg/.png; several inputs as "
                  "name=file");
   app.add_option("--random-calib", arguments.random_calib,
                  "Calibrate on random numbers of this shape (4x3x224x224, 4x12:i64, name=shape)");
+  app.add_option("--batch", arguments.batch, "Samples per step (default 8)")
+      ->check(positive_number());
+  app.add_option("--limit", arguments.limit, "Use so many samples only")->check(positive_number());
+}
+
+void add_model_options(CLI::App& app, QuantizeArguments& arguments) {
+  app.add_option("model", arguments.model, "TorchScript file (.pt)")->required();
   app.add_option("--config", arguments.config, "JSON file: march, observer, qconfig, preprocess");
   app.add_option("--march", arguments.march, "Target: cpu (default), bayes, bernoulli2, meta");
   app.add_flag("--hybrid", arguments.hybrid,
@@ -101,10 +113,11 @@ void add_quantize_options(CLI::App& app, QuantizeArguments& arguments) {
   app.add_option("--int16", arguments.int16,
                  "Modules whose results are 16-bit: a path, or a glob ('head.*')");
   app.add_option("--float", arguments.floats, "Modules that stay in float: a path, or a glob");
+  app.add_flag("--equalize", arguments.equalize,
+               "Balance weights of neighbouring layers first (for per-tensor weight scales)");
+  app.add_flag("--bias-correction", arguments.bias_correction,
+               "Take back what rounding weights does to means, on 32 batches");
   app.add_option("--leaf", arguments.leaves, "Class or module path to keep whole, in float");
-  app.add_option("--batch", arguments.batch, "Samples per step (default 8)")
-      ->check(positive_number());
-  app.add_option("--limit", arguments.limit, "Use so many samples only")->check(positive_number());
   app.add_flag("-q,--quiet", arguments.quiet, "Print errors only");
 }
 
@@ -161,6 +174,7 @@ absl::StatusOr<QuantizeJob> QuantizeJob::open(const QuantizeArguments& arguments
   QuantizeJob job;
   job.quiet_ = arguments.quiet;
   job.hybrid_ = arguments.hybrid;
+  job.bias_correction_ = arguments.bias_correction;
   FXQ_ASSIGN_OR_RETURN(job.settings_, read_settings(arguments));
   FXQ_ASSIGN_OR_RETURN(const torch::jit::Module script, load_script_module(arguments.model));
   std::vector<std::string> named = arguments.calib;
@@ -183,6 +197,11 @@ absl::StatusOr<ObservedGraphModule> QuantizeJob::calibrated(QConfigDict qconfigs
   FXQ_ASSIGN_OR_RETURN(ObservedGraphModule observed,
                        prepare_calibration_fx(*fused_, qconfigs, prepare));
   FXQ_RETURN_IF_ERROR(calibrate(observed, *data_, quiet_));
+  if (bias_correction_) {
+    constexpr int64_t kBatches = 32;
+    FXQ_ASSIGN_OR_RETURN(const auto some, batches(kBatches));
+    FXQ_RETURN_IF_ERROR(correct_biases(observed, some).status());
+  }
   return observed;
 }
 

@@ -34,10 +34,15 @@ struct QuantizeArguments {
   bool quiet = false;
   bool strict = false;
   bool hybrid = false;
+  bool equalize = false;
+  bool bias_correction = false;
+  bool with_bn = false;  // batch norms stay, so that they can train
 };
 
 // All but --output.
 void add_quantize_options(CLI::App& app, QuantizeArguments& arguments);
+// Of these, those that are not about calibration data.
+void add_model_options(CLI::App& app, QuantizeArguments& arguments);
 
 struct Settings {
   Config config;
@@ -88,6 +93,7 @@ class QuantizeJob {
   std::optional<GraphModule> fused_;
   bool quiet_ = false;
   bool hybrid_ = false;
+  bool bias_correction_ = false;
 };
 
 }  // namespace fxq

@@ -9,7 +9,7 @@ install(TARGETS fxq_all EXPORT fxq)
 install(EXPORT fxq_runtime NAMESPACE fxq:: FILE fxqRuntimeTargets.cmake DESTINATION ${fxq_cmake_dir})
 install(EXPORT fxq NAMESPACE fxq:: FILE fxqTargets.cmake DESTINATION ${fxq_cmake_dir})
 
-foreach(folder base graph tracer passes quant runtime export data)
+foreach(folder base graph tracer passes quant train distributed runtime export data)
   install(DIRECTORY ${CMAKE_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fxq
           FILES_MATCHING PATTERN "*.h" PATTERN "*.def")
 endforeach()
@@ -32,5 +32,5 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 # Static libraries and headers: who links them needs the same -dev packages.
 set(CPACK_DEBIAN_PACKAGE_DEPENDS
     "libdnnl-dev, libabsl-dev, libfmt-dev, nlohmann-json3-dev, libxxhash-dev, libjpeg62-turbo-dev, libpng-dev, zlib1g-dev")
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "libtorch-dev, libonnx-dev, libprotobuf-dev, libgraphviz-dev")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "libtorch-dev, libgloo-dev, libonnx-dev, libprotobuf-dev, libgraphviz-dev")
 include(CPack)

@@ -7,6 +7,7 @@
 #include "fxq/base/status.h"
 #include "fxq/export/external_data.h"
 #include "fxq/export/onnx_model.h"
+#include "fxq/graph/weighted_bn_module.h"
 
 namespace fxq {
 namespace {
@@ -36,6 +37,7 @@ absl::StatusOr<ExportSummary> export_to_onnx(const GraphModule& model,
                                              const std::vector<c10::IValue>& args,
                                              const std::string& path,
                                              const ExportOptions& options) {
+  FXQ_RETURN_IF_ERROR(refuse_weighted_bn(model, "export_to_onnx"));
   return write_model(model, args, path, options);
 }
 

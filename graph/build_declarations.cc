@@ -9,6 +9,7 @@
 #include "fxq/graph/naming.h"
 #include "fxq/graph/op_module.h"
 #include "fxq/graph/op_names.h"
+#include "fxq/graph/weighted_bn_module.h"
 
 namespace fxq {
 namespace {
@@ -45,6 +46,7 @@ absl::StatusOr<std::shared_ptr<LeafModule>> Declarations::make(const ModuleSpec&
         "give "
         "a factory for \"opaque\"");
   }
+  if (weighted_bn_op(spec.kind) != OpId::kNone) return read_weighted_bn_module(spec);
   const Callee callee = find_op(spec.kind);
   if (!callee.schema) {
     std::vector<std::string> known = op_names();

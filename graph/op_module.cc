@@ -140,9 +140,11 @@ std::string OpModule::kind() const {
                                           : schema_->name() + "." + schema_->overload_name();
 }
 
-std::shared_ptr<LeafModule> OpModule::clone_leaf() const {
+std::shared_ptr<OpModule> OpModule::plain() const {
   return std::shared_ptr<OpModule>(new OpModule(*this, class_name()));
 }
+
+std::shared_ptr<LeafModule> OpModule::clone_leaf() const { return plain(); }
 
 at::Tensor OpModule::tensor(std::string_view name) const {
   if (name == waiting_name_) settle();
@@ -183,6 +185,12 @@ void OpModule::set_attribute(std::string_view name, Argument value) {
     }
   }
   attributes_.emplace_back(std::string(name), std::move(value));
+}
+
+void OpModule::remove_attribute(std::string_view name) {
+  attributes_.erase(std::remove_if(attributes_.begin(), attributes_.end(),
+                                   [&](const auto& entry) { return entry.first == name; }),
+                    attributes_.end());
 }
 
 bool OpModule::follows_mode() const {

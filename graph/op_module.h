@@ -34,6 +34,8 @@ class OpModule : public LeafModule {
   NamedAttributes attributes() const override { return attributes_; }
   Callee callee() const override { return {op_, schema_}; }
   std::shared_ptr<LeafModule> clone_leaf() const override;
+  // The op alone, without what a derived class adds; shares the tensors.
+  std::shared_ptr<OpModule> plain() const;
   void set_tensor(const std::string& name, at::Tensor tensor) override;
 
   OpId op() const { return op_; }
@@ -42,6 +44,7 @@ class OpModule : public LeafModule {
   bool has_tensor(std::string_view name) const;            // one that is not none
   const Argument* attribute(std::string_view name) const;  // nullptr if absent
   void set_attribute(std::string_view name, Argument value);
+  void remove_attribute(std::string_view name);  // nothing, if it has none
 
   // Gives the parameter `name` the value of `weight`, which is multiplied out when tensor(name) or
   // tensors() first asks for it. Until then parameters() of the base class shows it empty.

@@ -13,6 +13,7 @@
 #include "fxq/graph/opaque_module.h"
 #include "fxq/graph/problems.h"
 #include "fxq/graph/script_module_tree.h"
+#include "fxq/graph/weighted_bn_module.h"
 
 namespace fxq {
 namespace {
@@ -378,6 +379,7 @@ class ScriptWriter {
 }  // namespace
 
 absl::StatusOr<torch::jit::Module> to_torchscript(const GraphModule& gm) {
+  FXQ_RETURN_IF_ERROR(refuse_weighted_bn(gm, "to_torchscript"));
   try {
     return ScriptWriter(gm).write();
   } catch (const c10::Error& error) {

@@ -7,6 +7,7 @@
 #include "fxq/passes/fuse_rules.h"
 
 #include "fxq/base/status.h"
+#include "fxq/passes/batch_norm_fold.h"
 #include "fxq/passes/rewriter.h"
 
 namespace fxq {
@@ -46,14 +47,24 @@ const RuleSet& fusion_rules() {
   return *rules;
 }
 
-absl::StatusOr<bool> fold_batch_norm(GraphModule& gm) {
+namespace {
+
+absl::StatusOr<bool> rewrite_batch_norms(GraphModule& gm) {
   FXQ_ASSIGN_OR_RETURN(const RewriteStats stats, rewrite(gm, batch_norm_rules()));
   if (stats.rewrites != 0) gm.remove_unused();
   return stats.rewrites != 0;
 }
 
+}  // namespace
+
+absl::StatusOr<bool> fold_batch_norm(GraphModule& gm) {
+  FXQ_ASSIGN_OR_RETURN(const bool changed, rewrite_batch_norms(gm));
+  if (gm.is_training()) return changed;
+  return fold_batch_norm_modules(gm) || changed;
+}
+
 absl::StatusOr<bool> fuse(GraphModule& gm) {
-  FXQ_ASSIGN_OR_RETURN(const bool folded, fold_batch_norm(gm));
+  FXQ_ASSIGN_OR_RETURN(const bool folded, rewrite_batch_norms(gm));
   FXQ_ASSIGN_OR_RETURN(const RewriteStats stats, rewrite(gm, fusion_rules()));
   if (stats.rewrites != 0) gm.remove_unused();
   return folded || stats.rewrites != 0;

@@ -7,6 +7,7 @@
 #include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
 #include "fxq/passes/cleanup.h"
+#include "fxq/passes/equalize.h"
 #include "fxq/passes/fuse_rules.h"
 #include "fxq/passes/recompose.h"
 
@@ -17,6 +18,8 @@ constexpr PassInfo kPasses[] = {
     {"constant_fold", "compute what depends on constants and frozen tensors only", constant_fold},
     {"cse", "merge calls that are sure to compute the same value", cse},
     {"dce", "remove calls, modules and tensors that nobody uses", dce},
+    {"equalize", "balance the weights of layers that follow each other (for per-tensor scales)",
+     equalize, false},
     {"fold_batch_norm", "fold batch norms of eval mode into the weighted op before them",
      fold_batch_norm, false},
     {"fuse", "fold_batch_norm, then make adds and activations epilogues of the op before them",

@@ -13,7 +13,10 @@
 #include "fxq/base/status.h"
 #include "fxq/graph/verifier.h"
 #include "fxq/graph/view.h"
+#include "fxq/passes/batch_norm_fold.h"
 #include "fxq/passes/cleanup.h"
+#include "fxq/quant/eager.h"
+#include "fxq/quant/float_calls.h"
 #include "fxq/quant/integer_weights.h"
 #include "fxq/quant/op_support.h"
 #include "fxq/quant/provenance.h"
@@ -151,12 +154,15 @@ class Converter {
       return absl::FailedPreconditionError(
           fmt::format("%{} has no weight fake quant; prepare the model first", node->name()));
     }
-    const absl::Status observed = op->observe_weight();
-    if (!observed.ok()) return named(*node, observed);
+    for (const absl::Status& observed : {op->observe_weight(), op->refresh_weight_scale()}) {
+      if (!observed.ok()) return named(*node, observed);
+    }
+    const auto folded = op->folded();
     const Type& input = OpView(gm_, node).operand(0)->type;
     std::vector<std::string> notes;
     auto module = make_integer_module(
-        {*op, *op->weight_fake_quant(), *input.qparams, *input.dtype, node->type.qparams}, notes);
+        {*folded, *op->weight_fake_quant(), *input.qparams, *input.dtype, node->type.qparams},
+        notes);
     if (!module.ok()) return named(*node, module.status());
     for (const std::string& note : notes) {
       report_.notes.push_back(fmt::format("%{}: {}", node->name(), note));
@@ -232,7 +238,7 @@ class Converter {
       return;
     }
     const auto* quant_op = dynamic_cast<const QuantOpModule*>(gm_.op_module(*node));
-    if (quant_op) new_modules_.emplace_back(node, quant_op->without_fake_quant());
+    if (quant_op) new_modules_.emplace_back(node, quant_op->folded());
     const bool only_shape = op_def(node->op()).rule == Rule::kNotTensor;
     const std::vector<Node*> inputs(node->inputs().begin(), node->inputs().end());
     for (Node* input : inputs) {
@@ -334,6 +340,9 @@ absl::StatusOr<QuantizedGraph> convert_fx(const ObservedGraphModule& model,
   FXQ_RETURN_IF_ERROR(check_calibrated(model, options, report));
   GraphModule gm = model.graph_module().copy();
   gm.eval();
+  gm.settings.erase(kFloatCallsSetting);  // the qconfigs have done their work
+  if (options.remove_qconfig) gm.settings.erase(kModuleQConfigSetting);
+  fold_batch_norm_modules(gm);
   FXQ_RETURN_IF_ERROR(Converter(gm, report).convert());
   gm.settings[kStageSetting] = kStageQuantized;
   gm.settings[kCalibrationSetting] = calibration_fingerprint(model);

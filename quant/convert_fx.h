@@ -19,7 +19,7 @@ struct ConvertCustomConfig {
 
 struct ConvertOptions {
   ConvertCustomConfig convert_custom_config;
-  bool remove_qconfig = true;       // nothing of the qconfigs stays in the result anyway
+  bool remove_qconfig = true;       // what set_qconfig said goes
   bool allow_uncalibrated = false;  // scales that never saw data stay 1.0 and are noted
   std::optional<March> march;       // must be the one that the model was prepared for
 };

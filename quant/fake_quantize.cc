@@ -3,15 +3,18 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/fake_quantize_per_channel_affine.h>
-#include <ATen/ops/fake_quantize_per_tensor_affine.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
 
 #include "fxq/base/check.h"
 #include "fxq/base/status.h"
+#include "fxq/quant/gradients.h"
+#include "fxq/quant/learned_fake_quantize.h"
 
 namespace fxq {
 namespace {
@@ -28,6 +31,13 @@ absl::StatusOr<std::shared_ptr<FakeQuantize>> FakeQuantize::create(FakeQuantizeO
   FXQ_ASSIGN_OR_RETURN(auto observer, make_observer(options.observer, options.observer_kwargs));
   options.observer = std::string(observer->class_name());
   options.observer_kwargs = observer->options();
+  FXQ_RETURN_IF_ERROR(options.check_type());
+  if (options.type == kLsq) {
+    return std::make_shared<LsqFakeQuantize>(std::move(options), std::move(observer));
+  }
+  if (options.type == kPact) {
+    return std::make_shared<PactFakeQuantize>(std::move(options), std::move(observer));
+  }
   return std::shared_ptr<FakeQuantize>(new FakeQuantize(std::move(options), std::move(observer)));
 }
 
@@ -35,14 +45,16 @@ absl::StatusOr<FakeQuantizeFactory> FakeQuantize::with_args(const QKwargs& kwarg
   return FakeQuantizeFactory().with_args(kwargs);
 }
 
-FakeQuantize::FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer)
-    : LeafModule(options.calibration ? "CalibFakeQuantize" : "FakeQuantize"),
+FakeQuantize::FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer,
+                           bool learns_scale)
+    : LeafModule(options.class_name()),
       options_(std::move(options)),
       observer_(std::move(observer)) {
   const std::string& device = options_.observer_kwargs.factory_kwargs.device;
   const auto floats = at::TensorOptions(at::kFloat).device(device);
   const int64_t channels = options_.observer_kwargs.channel_len;
-  scale_ = register_buffer("scale", at::ones({channels}, floats));
+  const at::Tensor one = at::ones({channels}, floats);
+  scale_ = learns_scale ? register_parameter("scale", one) : register_buffer("scale", one);
   zero_point_ = register_buffer("zero_point", at::zeros({channels}, floats.dtype(at::kInt)));
   fake_quant_enabled_ = register_buffer("fake_quant_enabled", flag(!options_.calibration, device));
   observer_enabled_ = register_buffer("observer_enabled", flag(true, device));
@@ -55,32 +67,61 @@ absl::StatusOr<std::shared_ptr<FakeQuantize>> FakeQuantizeFactory::operator()() 
 
 void FakeQuantize::observe(const at::Tensor& x) {
   const at::NoGradGuard no_grad;
+  if (is_frozen()) return;
   observer_->forward(x);
-  take_scale();
+  take_qparams();
 }
 
 bool FakeQuantize::observes_rows() const {
-  return options_.observer_kwargs.ch_axis == 0 && !observer_->reads_values();
+  return options_.type == kFakeQuant && options_.observer_kwargs.ch_axis == 0 &&
+         !observer_->reads_values();
 }
 
 void FakeQuantize::observe_rows(const FloatRows& rows) {
   const at::NoGradGuard no_grad;
+  if (is_frozen()) return;
   observer_->observe_rows(rows);
-  take_scale();
+  take_qparams();
 }
 
-void FakeQuantize::take_scale() {
-  auto [scale, zero_point] = observer_->calculate_qparams();
-  scale_.set_data(scale);
-  zero_point_.set_data(zero_point);
+bool FakeQuantize::is_frozen() const {
+  return options_.observer_kwargs.averaging_constant == 0.0 && observer_->has_data();
+}
+
+void FakeQuantize::take_qparams() {
+  const auto qparams = observer_->calculate_qparams();
+  take_scale(qparams.first);
+  zero_point_.set_data(qparams.second);
+}
+
+void FakeQuantize::take_scale(const at::Tensor& scale) { scale_.set_data(scale.detach()); }
+
+bool FakeQuantize::start_from(const FakeQuantize& calibrated) {
+  const at::Tensor scale = calibrated.scale();
+  if (!calibrated.is_calibrated() || scale.numel() != scale_.numel()) return false;
+  const float ratio = calibrated.range().half_width() / range().half_width();
+  const at::Tensor mine = scale.to(scale_.options()) * ratio;
+  if (calibrated.has_fixed_qparams()) return set_qparams(mine).ok();
+  const at::Tensor max = mine * range().half_width();
+  for (const auto& [name, current] : observer_->tensors()) {
+    if (name == "max_val") observer_->set_tensor(name, max.to(current.options()));
+    if (name == "min_val") {
+      observer_->set_tensor(name, (range().min < 0 ? -max : max * 0).to(current.options()));
+    }
+    if (name == "batches") observer_->set_tensor(name, at::ones_like(current));
+  }
+  take_scale(mine);
+  return true;
 }
 
 at::Tensor FakeQuantize::forward(const at::Tensor& x) {
   if (observer_enabled()) observe(x);
   if (!fake_quant_enabled()) return x;
-  at::Tensor y = quantized(x);
-  if (options_.saturate == false) y = x + (y - x).detach();
   const bool needs_gradient = at::GradMode::is_enabled() && x.requires_grad();
+  if (needs_gradient && options_.saturate == false) {
+    return straight_through(x, quantized(x.detach()));
+  }
+  at::Tensor y = quantized(x);
   if (options_.in_place && !needs_gradient) return at::Tensor(x).copy_(y);
   return y;
 }
@@ -88,10 +129,10 @@ at::Tensor FakeQuantize::forward(const at::Tensor& x) {
 at::Tensor FakeQuantize::quantized(const at::Tensor& x) const {
   const QRange range = options_.observer_kwargs.range();
   if (const auto axis = options_.observer_kwargs.ch_axis) {
-    return at::fake_quantize_per_channel_affine(x, scale_, zero_point_, *axis, range.min,
+    return at::fake_quantize_per_channel_affine(x, scale_.detach(), zero_point_, *axis, range.min,
                                                 range.max);
   }
-  return at::fake_quantize_per_tensor_affine(x, scale_, zero_point_, range.min, range.max);
+  return fake_quantize(x, scale_.detach(), range);
 }
 
 // A new tensor each time: copies of this module share the old one.
@@ -118,7 +159,7 @@ absl::Status FakeQuantize::set_qparams(const at::Tensor& scale, const at::Tensor
     return absl::InvalidArgumentError(
         "set_qparams: quantization is symmetric here; zero_point must be 0");
   }
-  scale_.set_data(scale.detach().to(at::kFloat).reshape(scale_.sizes()).clone());
+  take_scale(scale.detach().to(at::kFloat).reshape(scale_.sizes()).clone());
   zero_point_.set_data(at::zeros_like(zero_point_));
   enable_observer(false);
   fixed_ = true;
@@ -146,7 +187,7 @@ std::string FakeQuantize::extra_repr() const {
   const QRange range = options_.observer_kwargs.range();
   text += fmt::format(", quant_min={}, quant_max={}, dtype={}", range.min, range.max,
                       qdtype_name(dtype()));
-  if (scale_.numel() == 1) return text + fmt::format(", scale={}", scale_.item<float>());
+  if (scale_.numel() == 1) return text + fmt::format(", scale={}", scale().item<float>());
   return text + fmt::format(", scale of {} channels", scale_.numel());
 }
 

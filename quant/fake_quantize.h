@@ -1,7 +1,8 @@
 // FakeQuantize: a leaf module that observes a value and, when enabled, replaces it by what its
 // integers can represent: (clamp(round(x * (1/scale)), quant_min, quant_max)) * scale, as ATen's
 // fake_quantize kernels compute it. Text kind "fake_quantize"; its state is in registered buffers,
-// so a prepared graph saves and resumes completely.
+// so a prepared graph saves and resumes completely. Its scale follows the observer; those whose
+// scale is a parameter: learned_fake_quantize.h.
 #pragma once
 
 #include <memory>
@@ -17,20 +18,21 @@ namespace fxq {
 
 class FakeQuantize : public LeafModule {
  public:
+  // Of the class that `options.type` names.
   static absl::StatusOr<std::shared_ptr<FakeQuantize>> create(FakeQuantizeOptions options = {});
   // The page's with_args: FakeQuantize::with_args({{"averaging_constant", 0.1}})->with_args(...).
   static absl::StatusOr<FakeQuantizeFactory> with_args(const QKwargs& kwargs);
 
   at::Tensor forward(const at::Tensor& x);
   // Records x and takes the observer's scale, whatever the flags say. Throws what the observer
-  // does.
-  void observe(const at::Tensor& x);
-  // The same from rows that need not exist as a tensor: channel_axis 0, an observer that asks for
+  // does. With averaging_constant 0 the first data decides for good.
+  virtual void observe(const at::Tensor& x);
+  // The same from rows that need not exist as a tensor: channel axis 0, an observer that asks for
   // ranges only.
   bool observes_rows() const;
   void observe_rows(const FloatRows& rows);
   // What the integers of the present scale make of x, whatever the flags say.
-  at::Tensor quantized(const at::Tensor& x) const;
+  virtual at::Tensor quantized(const at::Tensor& x) const;
 
   // Turning it on takes back set_qparams: the next batch decides.
   void enable_observer(bool on);
@@ -47,9 +49,12 @@ class FakeQuantize : public LeafModule {
   bool has_fixed_qparams() const { return fixed_; }
   // False if scale is still the initial 1.0, which no data and nobody has confirmed.
   bool is_calibrated() const { return fixed_ || observer_->has_data(); }
+  // Goes on from the scale of another one, as if a batch had shown it: calibration before training.
+  // False, and nothing changes, if that one has no scale yet or another number of channels.
+  bool start_from(const FakeQuantize& calibrated);
 
-  at::Tensor scale() const { return scale_; }            // f32[C]
-  at::Tensor zero_point() const { return zero_point_; }  // i32[C]
+  virtual at::Tensor scale() const { return scale_.detach(); }  // f32[C]
+  at::Tensor zero_point() const { return zero_point_; }         // i32[C]
   DType dtype() const { return options_.observer_kwargs.dtype; }
   QRange range() const { return options_.observer_kwargs.range(); }
   const FakeQuantizeOptions& options() const { return options_; }
@@ -64,9 +69,17 @@ class FakeQuantize : public LeafModule {
   std::shared_ptr<LeafModule> clone_leaf() const override;
   void set_tensor(const std::string& name, at::Tensor tensor) override;
 
+ protected:
+  // Of an observer that was made with options.observer_kwargs: create() sees to that. learns_scale:
+  // the scale is a parameter.
+  FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer,
+               bool learns_scale = false);
+  virtual void take_scale(const at::Tensor& scale);
+  at::Tensor learned_scale() const { return scale_; }
+
  private:
-  FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer);
-  void take_scale();
+  bool is_frozen() const;
+  void take_qparams();
 
   FakeQuantizeOptions options_;
   std::shared_ptr<Observer> observer_;

@@ -112,6 +112,7 @@ struct Keyword {
   }
 
 const Keyword kKeywords[] = {
+    FXQ_KEYWORD("type", "\"fake_quant\", \"lsq\" or \"pact\"", type),
     FXQ_KEYWORD("observer", "a name", observer),
     FXQ_KEYWORD("dtype", "\"qint8\", \"quint8\" or \"qint16\"", observer_kwargs.dtype),
     FXQ_KEYWORD("quant_min", "an int", observer_kwargs.quant_min),
@@ -119,6 +120,7 @@ const Keyword kKeywords[] = {
     FXQ_KEYWORD("saturate", "a bool", saturate),
     FXQ_KEYWORD("in_place", "a bool", in_place),
     FXQ_KEYWORD("calibration", "a bool", calibration),
+    FXQ_KEYWORD("alpha", "a number", alpha),
     FXQ_KEYWORD("channel_len", "an int", observer_kwargs.channel_len),
     FXQ_KEYWORD("averaging_constant", "a number", observer_kwargs.averaging_constant),
     FXQ_KEYWORD("ch_axis", "an int", observer_kwargs.ch_axis),
@@ -168,6 +170,29 @@ QKwargs FakeQuantizeOptions::to_kwargs() const {
     if (value != keyword.write_from(standard)) kwargs.emplace_back(keyword.name, std::move(value));
   }
   return kwargs;
+}
+
+absl::Status FakeQuantizeOptions::check_type() const {
+  if (type != kFakeQuant && type != kLsq && type != kPact) {
+    return absl::InvalidArgumentError(
+        fmt::format("FakeQuantize: type is \"fake_quant\", \"lsq\" or \"pact\", not \"{}\"", type));
+  }
+  std::vector<std::string> problems;
+  if (type != kFakeQuant && saturate == false) {
+    problems.push_back("saturate=false is for fake_quant only: what is outside trains the scale");
+  }
+  if (type != kFakeQuant && in_place) problems.emplace_back("in_place is for fake_quant only");
+  if (type != kPact && alpha) problems.emplace_back("alpha is for pact only");
+  if (alpha && !(*alpha > 0)) problems.push_back(fmt::format("alpha {} is not positive", *alpha));
+  if (problems.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("FakeQuantize of type {}: {}", type, fmt::join(problems, "; ")));
+}
+
+std::string FakeQuantizeOptions::class_name() const {
+  if (calibration) return "CalibFakeQuantize";
+  if (type == kLsq) return "LsqFakeQuantize";
+  return type == kPact ? "PactFakeQuantize" : "FakeQuantize";
 }
 
 absl::StatusOr<FakeQuantizeFactory> FakeQuantizeFactory::with_args(const QKwargs& kwargs) const {

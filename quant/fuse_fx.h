@@ -1,5 +1,7 @@
 // fuse_fx: conv + bn + add + relu and their like become one call each (passes/fuse_rules.h). The
-// model stays as it is: the result is a copy that shares the tensors it did not have to change.
+// model stays as it is: the result is a copy that shares the tensors it did not have to change. In
+// eval() mode batch norms are folded into the weights; in train() mode they train on, as part of a
+// WeightedBnModule ("bn_conv2d").
 #pragma once
 
 #include <string>

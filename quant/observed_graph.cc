@@ -6,6 +6,8 @@
 
 #include "fxq/base/status.h"
 #include "fxq/graph/artifact.h"
+#include "fxq/graph/weighted_bn_module.h"
+#include "fxq/passes/batch_norm_fold.h"
 #include "fxq/quant/fake_quantize.h"
 #include "fxq/quant/provenance.h"
 #include "fxq/quant/quant_op_module.h"
@@ -41,6 +43,24 @@ std::vector<std::pair<std::string, FakeQuantize*>> ObservedGraphModule::fake_qua
   return result;
 }
 
+namespace {
+
+// They were found before the last step of training.
+absl::Status refresh_weight_scales(ObservedGraphModule& model) {
+  const GraphModule& gm = model.graph_module();
+  for (const std::string& path : gm.module_paths()) {
+    auto* op = dynamic_cast<QuantOpModule*>(gm.module(path).get());
+    if (!op) continue;
+    const absl::Status refreshed = op->refresh_weight_scale();
+    if (!refreshed.ok()) {
+      return {refreshed.code(), path + ": " + std::string(refreshed.message())};
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status set_fake_quantize(ObservedGraphModule& model, FakeQuantState state) {
   const bool training = model.graph_module().is_training();
   const bool wants_training = state == FakeQuantState::QAT;
@@ -50,12 +70,33 @@ absl::Status set_fake_quantize(ObservedGraphModule& model, FakeQuantState state)
                     wants_training ? "QAT" : "CALIBRATION or VALIDATION",
                     wants_training ? "train()" : "eval()", training ? "train()" : "eval()"));
   }
+  if (state == FakeQuantState::VALIDATION) FXQ_RETURN_IF_ERROR(refresh_weight_scales(model));
   for (const auto& [path, fake_quant] : model.fake_quants()) {
     const bool is_fixed = fake_quant->has_fixed_qparams();
     fake_quant->enable_observer(state != FakeQuantState::VALIDATION && !is_fixed);
     fake_quant->enable_fake_quant(state != FakeQuantState::CALIBRATION);
   }
   return absl::OkStatus();
+}
+
+void freeze_bn_stats(ObservedGraphModule& model, bool on) {
+  const GraphModule& gm = model.graph_module();
+  for (const std::string& path : gm.module_paths()) {
+    LeafModule* module = gm.module(path).get();
+    if (auto* op = dynamic_cast<QuantOpModule*>(module)) {
+      op->freeze_bn_stats(on);
+    } else if (auto* with_bn = dynamic_cast<WeightedBnModule*>(module)) {
+      set_batch_norm_frozen(*with_bn->batch_norm(), on);
+    } else if (auto* bn = dynamic_cast<OpModule*>(module); bn && bn->op() == OpId::kBatchNorm) {
+      set_batch_norm_frozen(*bn, on);
+    }
+  }
+}
+
+void enable_observers(ObservedGraphModule& model, bool on) {
+  for (const auto& [path, fake_quant] : model.fake_quants()) {
+    if (!fake_quant->has_fixed_qparams()) fake_quant->enable_observer(on);
+  }
 }
 
 absl::StatusOr<ObservedGraphModule> load_observed(const std::string& path) {

@@ -47,6 +47,12 @@ class ObservedGraphModule {
 // and validation want eval(), QAT wants train(). Scales that were set by hand stay.
 absl::Status set_fake_quantize(ObservedGraphModule& model, FakeQuantState state);
 
+// Of batch norms that train on (WithBN and free ones): their statistics stay as they are, also in
+// train() mode; they are saved with the model. False: they move again.
+void freeze_bn_stats(ObservedGraphModule& model, bool on = true);
+// All observers on or off: off, the scales stay as they are. Scales set by hand stay.
+void enable_observers(ObservedGraphModule& model, bool on);
+
 absl::StatusOr<ObservedGraphModule> load_observed(const std::string& path);
 absl::StatusOr<ObservedGraphModule> load_observed(const std::string& path,
                                                   const LoadOptions& options);

@@ -18,6 +18,7 @@
 
 #include "fxq/base/check.h"
 #include "fxq/graph/float_rows.h"
+#include "fxq/quant/process_group.h"
 
 namespace fxq {
 
@@ -83,17 +84,29 @@ void Observer::observe_rows(const FloatRows& rows) {
   record({}, ranges_of(rows));
 }
 
-void Observer::record(const at::Tensor& rows, const Ranges& seen) {
+void Observer::record(const at::Tensor& rows, Ranges seen) {
   const int64_t batch = batches_.item<int64_t>();
   TORCH_CHECK(
       at::isfinite(seen.min).all().item<bool>() && at::isfinite(seen.max).all().item<bool>(),
       "batch ", batch,
       " holds NaN or infinity here; a scale cannot be found. Check the data "
       "and the float model");
+  if (options_.is_sync_quantize) synchronize(seen);
+  if (options_.is_sync_quantize) synchronize(seen);
   const Ranges next = observe({min_val_, max_val_}, {rows, seen, batch});
   min_val_.set_data(next.min.to(min_val_.options()));
   max_val_.set_data(next.max.to(max_val_.options()));
   batches_.set_data(batches_ + 1);
+}
+
+void Observer::synchronize(Ranges& seen) {
+  const auto group = process_group();
+  if (!group) return;
+  for (auto [tensor, reduction] : {std::pair(&seen.min, ProcessGroup::Reduction::kMin),
+                                   std::pair(&seen.max, ProcessGroup::Reduction::kMax)}) {
+    const absl::Status reduced = group->all_reduce(*tensor, reduction);
+    TORCH_CHECK(reduced.ok(), "is_sync_quantize: ", std::string(reduced.message()));
+  }
 }
 
 absl::Span<const float> Observer::Batch::row(int64_t c) const {

@@ -75,7 +75,9 @@ class Observer : public torch::nn::Module {
   at::Tensor rows_of(const at::Tensor& x) const;
   static Ranges ranges_of(const at::Tensor& rows);
   static Ranges ranges_of(const FloatRows& rows);
-  void record(const at::Tensor& rows, const Ranges& seen);
+  void record(const at::Tensor& rows, Ranges seen);
+  // Of the batches of all processes together.
+  static void synchronize(Ranges& seen);
 
   ObserverOptions options_;
   at::Tensor min_val_, max_val_, batches_;

@@ -71,11 +71,6 @@ absl::Status ObserverOptions::validate() const {
                                    dtype_name(factory_kwargs.dtype)));
   }
   if (channel_len < 1) problems.push_back(fmt::format("channel_len is {}", channel_len));
-  if (is_sync_quantize) {
-    return absl::UnimplementedError(
-        "is_sync_quantize: observers of several processes are not synchronised yet; train in one "
-        "process or leave it false");
-  }
   if (problems.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format("{}", fmt::join(problems, "; ")));
 }

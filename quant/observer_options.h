@@ -31,8 +31,10 @@ struct ObserverOptions {
   std::optional<QScheme> qscheme;  // unset: what ch_axis says
   std::optional<int> quant_min, quant_max;  // unset: the dtype's
   bool reduce_range = false;                // one bit less
-  bool is_sync_quantize = false;            // all-reduce min and max over the process group
-  int channel_len = 1;                      // size of per-channel buffers at construction
+  // Min and max of each batch are those of all processes' batches (process_group.h). Of observers
+  // that record just these: min_max and the moving averages.
+  bool is_sync_quantize = false;
+  int channel_len = 1;  // size of per-channel buffers at construction
   FactoryKwargs factory_kwargs;
   // What single classes read.
   double percentile = 99.99;       // percentile: of |x|

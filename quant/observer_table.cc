@@ -18,6 +18,7 @@ struct ObserverRow {
   const char* name;
   const char* short_name;  // the user guide's
   Scales scales;
+  bool may_sync;  // what it makes of a batch depends on the batch's range alone
   std::shared_ptr<Observer> (*make)(const ObserverOptions&);
 };
 
@@ -27,18 +28,18 @@ std::shared_ptr<Observer> make(const ObserverOptions& options) {
 }
 
 constexpr ObserverRow kObservers[] = {
-    {"MinMaxObserver", "min_max", Scales::kEither, make<MinMaxObserver>},
-    {"MovingAverageMinMaxObserver", "moving_average_min_max", Scales::kOne,
+    {"MinMaxObserver", "min_max", Scales::kEither, true, make<MinMaxObserver>},
+    {"MovingAverageMinMaxObserver", "moving_average_min_max", Scales::kOne, true,
      make<MovingAverageMinMaxObserver>},
     {"MovingAveragePerChannelMinMaxObserver", "moving_average_per_channel_min_max",
-     Scales::kPerChannel, make<MovingAveragePerChannelMinMaxObserver>},
-    {"MseObserver", "mse", Scales::kEither, make<MseObserver>},
-    {"PercentileObserver", "percentile", Scales::kEither, make<PercentileObserver>},
-    {"KLObserver", "kl", Scales::kEither, make<KLObserver>},
-    {"MixObserver", "mix", Scales::kEither, make<MixObserver>},
-    {"FixedScaleObserver", "fixed_scale", Scales::kEither, make<FixedScaleObserver>},
-    {"ClipObserver", "clip", Scales::kEither, make<ClipObserver>},
-    {"ClipStdObserver", "clip_std", Scales::kEither, make<ClipStdObserver>},
+     Scales::kPerChannel, true, make<MovingAveragePerChannelMinMaxObserver>},
+    {"MseObserver", "mse", Scales::kEither, false, make<MseObserver>},
+    {"PercentileObserver", "percentile", Scales::kEither, false, make<PercentileObserver>},
+    {"KLObserver", "kl", Scales::kEither, false, make<KLObserver>},
+    {"MixObserver", "mix", Scales::kEither, false, make<MixObserver>},
+    {"FixedScaleObserver", "fixed_scale", Scales::kEither, false, make<FixedScaleObserver>},
+    {"ClipObserver", "clip", Scales::kEither, false, make<ClipObserver>},
+    {"ClipStdObserver", "clip_std", Scales::kEither, false, make<ClipStdObserver>},
 };
 
 struct Registry {
@@ -117,7 +118,15 @@ absl::Status register_observer(std::string name, ObserverFactory factory) {
 
 absl::StatusOr<ObserverOptions> observer_options(std::string_view name,
                                                  const ObserverOptions& options) {
-  if (const ObserverRow* row = find_builtin(name)) return resolve(row->name, row->scales, options);
+  if (const ObserverRow* row = find_builtin(name)) {
+    if (options.is_sync_quantize && !row->may_sync) {
+      return absl::InvalidArgumentError(
+          fmt::format("{} has no is_sync_quantize: what it keeps of a batch needs the whole batch; "
+                      "MinMaxObserver and the moving averages have it",
+                      row->name));
+    }
+    return resolve(row->name, row->scales, options);
+  }
   if (!find_registered(name)) return no_observer(name);
   return resolve(name, Scales::kEither, options);
 }

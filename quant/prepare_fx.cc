@@ -5,144 +5,89 @@
 #include "fxq/quant/prepare_fx.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "fxq/base/status.h"
-#include "fxq/graph/verifier.h"
-#include "fxq/graph/view.h"
-#include "fxq/quant/float_calls.h"
+#include "fxq/graph/leaf_module.h"
+#include "fxq/passes/batch_norm_fold.h"
+#include "fxq/quant/fake_quantize.h"
 #include "fxq/quant/fuse_fx.h"
-#include "fxq/quant/op_support.h"
-#include "fxq/quant/provenance.h"
+#include "fxq/quant/insert_fake_quants.h"
 #include "fxq/quant/quant_op_module.h"
-#include "fxq/quant/quant_plan.h"
 #include "fxq/quant/stage.h"
 
 namespace fxq {
 namespace {
 
-absl::Status check_request(const GraphModule& model, const PrepareOptions& options) {
-  FXQ_RETURN_IF_ERROR(require_stage(model, "", "prepare_calibration_fx"));
-  FXQ_RETURN_IF_ERROR(check_hybrid_request(options.hybrid, options.hybrid_dict, options.march,
-                                           "prepare_calibration_fx"));
-  if (model.is_training()) {
-    return absl::FailedPreconditionError(
-        "prepare_calibration_fx: the model is in train() mode; call eval() first");
-  }
-  return absl::OkStatus();
+absl::Status check_request(const std::string& function, const PrepareOptions& options) {
+  return check_hybrid_request(options.hybrid, options.hybrid_dict, options.march, function);
 }
 
-// Their scales need no data: the first run, or convert_fx, finds them.
-absl::Status quantize_weights(GraphModule& gm, const QuantPlan& plan) {
-  static const FakeQuantizeFactory standard = [] {
-    FakeQuantizeOptions options;
-    options.observer = "MovingAveragePerChannelMinMaxObserver";
-    options.calibration = true;
-    options.observer_kwargs.averaging_constant = 1.0;
-    return FakeQuantizeFactory(options);
-  }();
+FuseOptions fuse_options(const PrepareOptions& options) {
+  FuseOptions fuse;
+  fuse.fuse_custom_config.preserved_attributes = options.prepare_custom_config.preserved_attributes;
+  return fuse;
+}
+
+// Fused for training, with tensors of its own.
+absl::StatusOr<GraphModule> fused_for_training(const GraphModule& model,
+                                               const PrepareOptions& options) {
+  GraphModule own = model.copy(GraphModule::Copy::kCloneAll);
+  if (options.qat_mode == QatMode::WithBN) own.train();
+  FXQ_ASSIGN_OR_RETURN(GraphModule fused, fuse_fx(own, fuse_options(options)));
+  if (options.qat_mode == QatMode::FuseBN) fold_batch_norm_modules(fused);
+  return fused;
+}
+
+// The float graph that an observed one was made of, and what calibration found.
+struct Calibrated {
+  GraphModule gm;
+  std::map<std::string, std::shared_ptr<FakeQuantize>> values;   // by the value's name
+  std::map<std::string, std::shared_ptr<FakeQuantize>> weights;  // by the module's path
+};
+
+absl::StatusOr<Calibrated> without_fake_quants(const GraphModule& observed) {
+  Calibrated calibrated{observed.copy(GraphModule::Copy::kCloneAll), {}, {}};
+  GraphModule& gm = calibrated.gm;
+  std::vector<Node*> dead;
+  for (Node* node : gm.graph().nodes()) {
+    if (!node->is(NodeKind::kCallModule)) continue;
+    auto module = gm.module(node->target());
+    if (auto op = std::dynamic_pointer_cast<QuantOpModule>(module)) {
+      calibrated.weights[node->target()] = op->weight_fake_quant();
+      gm.set_module(node->target(), op->without_fake_quant());
+    } else if (auto fake_quant = std::dynamic_pointer_cast<FakeQuantize>(module)) {
+      Node* value = node->args()[0].node();
+      calibrated.values[value->name()] = fake_quant;
+      gm.graph().replace_all_uses(node, value);
+      dead.push_back(node);
+    }
+  }
+  for (Node* node : dead) FXQ_RETURN_IF_ERROR(gm.graph().erase(node));
+  gm.remove_unused();
+  for (const char* key : {kStageSetting, kMarchSetting, kFloatOpsSetting}) gm.settings.erase(key);
+  return calibrated;
+}
+
+void start_from(const Calibrated& calibrated, ObservedGraphModule& model) {
+  GraphModule& gm = model.graph_module();
   for (const Node* node : gm.graph().nodes()) {
-    const OpModule* op = gm.op_module(*node);
-    const bool done = dynamic_cast<const QuantOpModule*>(op) != nullptr;
-    if (!op || done || !is_weighted(node->op()) || !plan.runs_in_integers(node)) continue;
-    const QConfig& qconfig = *plan.integer_ops.at(node);
-    FXQ_ASSIGN_OR_RETURN(auto module, make_quant_op_module(*op, qconfig.weight.value_or(standard)));
-    module->train(op->is_training());
-    gm.set_module(node->target(), std::move(module));
-  }
-  return absl::OkStatus();
-}
-
-Node* last_placeholder(const Graph& graph) { return graph.placeholders().back(); }
-
-// Fixed-scale stubs (camera input) need no observer.
-absl::Status apply_fixed_scale(const GraphModule& gm, const Node& value, FakeQuantize& fake_quant) {
-  if (value.op() != OpId::kQuantStub) return absl::OkStatus();
-  const double scale = OpView(gm, &value).attr_float("scale", 0.0);
-  return scale == 0.0 ? absl::OkStatus() : fake_quant.set_qparams(scale);
-}
-
-absl::Status insert_fake_quant(GraphModule& gm, const QuantPlan& plan, Node* value,
-                               const std::string& path) {
-  std::vector<Node*> users(value->users().begin(), value->users().end());
-  const Node* place = value->is(NodeKind::kPlaceholder) ? last_placeholder(gm.graph()) : value;
-  const InsertionPoint point(gm.graph(), place->next());
-  Node* fake_quant = gm.call_module(path, {Argument(value)}, {}, value->name() + "_fq");
-  fake_quant->type = value->type;
-  fake_quant->owner = value->owner;
-  fake_quant->source = value->source;
-  const bool is_integer = plan.is_integer_value(value);
-  for (Node* user : users) {
-    // A float value stays as it is for its float readers.
-    if (!is_integer && !plan.runs_in_integers(user)) continue;
-    gm.graph().replace_input(user, value, fake_quant);
-  }
-  return absl::OkStatus();
-}
-
-// Why a fake quant must not write into `value`; "" if it may.
-std::string keeps_value(const QuantPlan& plan, const Node& value) {
-  if (!value.is_call()) return fmt::format("%{} is the caller's", value.name());
-  if (plan.is_integer_value(&value)) return "";  // everybody reads the fake quant
-  for (const Node* user : value.users()) {
-    if (!plan.runs_in_integers(user)) {
-      return fmt::format("%{} reads the float value too", user->name());
+    if (!node->is(NodeKind::kCallModule)) continue;
+    auto module = gm.module(node->target());
+    if (auto op = std::dynamic_pointer_cast<QuantOpModule>(module)) {
+      const auto weight = calibrated.weights.find(node->target());
+      if (weight != calibrated.weights.end()) op->weight_fake_quant()->start_from(*weight->second);
+    } else if (auto fake_quant = std::dynamic_pointer_cast<FakeQuantize>(module)) {
+      const auto value = calibrated.values.find(node->args()[0].node()->name());
+      if (value != calibrated.values.end()) fake_quant->start_from(*value->second);
     }
   }
-  return fmt::format("%{} is made by a float op, whose result may be part of another",
-                     value.name());
 }
 
-// The qconfig's activation for this group: quint8 has a range of its own; in_place is only for
-// values that nobody else holds.
-absl::StatusOr<FakeQuantizeFactory> factory_for(QuantPlan& plan, const ScaleGroup& group) {
-  const FakeQuantizeOptions& options = group.qconfig->activation->options();
-  QKwargs kwargs;
-  if (group.dtype != options.observer_kwargs.dtype) {
-    kwargs = {
-        {"dtype", std::string(qdtype_name(group.dtype))}, {"quant_min", {}}, {"quant_max", {}}};
-  }
-  for (const Node* value : group.observed) {
-    const std::string reason = options.in_place ? keeps_value(plan, *value) : "";
-    if (reason.empty()) continue;
-    kwargs.emplace_back("in_place", false);
-    plan.report.notes.push_back(
-        fmt::format("in_place is ignored at %{}: {}", value->name(), reason));
-    break;
-  }
-  return group.qconfig->activation->with_args(kwargs);
-}
-
-absl::Status insert_group(GraphModule& gm, QuantPlan& plan, const ScaleGroup& group) {
-  FXQ_ASSIGN_OR_RETURN(const auto factory, factory_for(plan, group));
-  FXQ_ASSIGN_OR_RETURN(const auto module, factory());
-  const std::string path = gm.unique_path(group.observed[0]->name() + "_fq");
-  gm.set_module(path, module);
-  for (Node* value : group.observed) {
-    FXQ_RETURN_IF_ERROR(apply_fixed_scale(gm, *value, *module));
-    FXQ_RETURN_IF_ERROR(insert_fake_quant(gm, plan, value, path));
-  }
-  return absl::OkStatus();
-}
-
-// A model says where quantization starts with QuantStubs, or not at all.
-absl::Status check_stubs(const GraphModule& gm, QuantPlan& plan, const PrepareOptions& options) {
-  const bool has_stubs = !gm.graph().find_all(OpId::kQuantStub).empty();
-  std::vector<std::string> inputs;
-  for (const ScaleGroup& group : plan.groups) {
-    for (const Node* value : group.observed) {
-      if (value->is(NodeKind::kPlaceholder)) inputs.push_back("%" + value->name());
-    }
-  }
-  if (inputs.empty()) return absl::OkStatus();
-  const std::string list = fmt::format("{}", fmt::join(inputs, ", "));
-  if (has_stubs || !options.auto_stubs) {
-    return absl::InvalidArgumentError(
-        fmt::format("{} feed integer ops without a QuantStub; put one behind each input{}", list,
-                    has_stubs ? "" : ", or set auto_stubs"));
-  }
-  plan.report.notes.push_back(fmt::format("no QuantStub in the model: quantized at {}", list));
-  return absl::OkStatus();
+absl::StatusOr<QConfigDict> only_global(absl::StatusOr<QConfig> qconfig) {
+  FXQ_RETURN_IF_ERROR(qconfig.status());
+  QConfigDict dict;
+  dict.global = *std::move(qconfig);
+  return dict;
 }
 
 }  // namespace
@@ -150,35 +95,56 @@ absl::Status check_stubs(const GraphModule& gm, QuantPlan& plan, const PrepareOp
 absl::StatusOr<ObservedGraphModule> prepare_calibration_fx(const GraphModule& model,
                                                            const QConfigDict& qconfig_dict,
                                                            const PrepareOptions& options) {
-  FXQ_RETURN_IF_ERROR(check_request(model, options));
-  FXQ_ASSIGN_OR_RETURN(const GraphModule fused, fuse_fx(model));
-  GraphModule gm = fused.copy(GraphModule::Copy::kCloneBuffers);
-  FXQ_ASSIGN_OR_RETURN(QuantPlan plan, plan_quantization(gm, qconfig_dict,
-                                                         {options.march, options.optimize_graph,
-                                                          options.hybrid, &options.hybrid_dict}));
-  gm.settings.erase(kFloatCallsSetting);  // the qconfigs are found
-  FXQ_RETURN_IF_ERROR(check_stubs(gm, plan, options));
-  FXQ_RETURN_IF_ERROR(quantize_weights(gm, plan));
-  for (const ScaleGroup& group : plan.groups) {
-    FXQ_RETURN_IF_ERROR(insert_group(gm, plan, group));
+  FXQ_RETURN_IF_ERROR(require_stage(model, "", "prepare_calibration_fx"));
+  FXQ_RETURN_IF_ERROR(check_request("prepare_calibration_fx", options));
+  if (model.is_training()) {
+    return absl::FailedPreconditionError(
+        "prepare_calibration_fx: the model is in train() mode; call eval() first");
   }
-  place_on_devices(gm, plan, options.march, options.hybrid);
-  gm.settings[kStageSetting] = kStageObserved;
-  gm.settings[kMarchSetting] = std::string(march_name(options.march));
-  store_config(qconfig_dict, gm);
-  store_float_ops(plan.report, gm);
-  FXQ_RETURN_IF_ERROR(verify(gm));
-  ObservedGraphModule observed(std::move(gm), std::move(plan.report));
-  FXQ_RETURN_IF_ERROR(set_fake_quantize(observed, FakeQuantState::CALIBRATION));
-  return observed;
+  FXQ_ASSIGN_OR_RETURN(const GraphModule fused, fuse_fx(model, fuse_options(options)));
+  return insert_fake_quants(fused.copy(GraphModule::Copy::kCloneBuffers), qconfig_dict, options,
+                            FakeQuantState::CALIBRATION);
 }
 
 absl::StatusOr<ObservedGraphModule> prepare_calibration_fx(const GraphModule& model,
                                                            const PrepareOptions& options) {
-  FXQ_ASSIGN_OR_RETURN(const QConfig qconfig, get_default_calib_qconfig());
-  QConfigDict dict;
-  dict.global = qconfig;
+  FXQ_ASSIGN_OR_RETURN(const QConfigDict dict, only_global(get_default_calib_qconfig()));
   return prepare_calibration_fx(model, dict, options);
+}
+
+absl::StatusOr<ObservedGraphModule> prepare_qat_fx(const GraphModule& model,
+                                                   const QConfigDict& qconfig_dict,
+                                                   const PrepareOptions& options) {
+  FXQ_RETURN_IF_ERROR(require_stage(model, "", "prepare_qat_fx"));
+  FXQ_RETURN_IF_ERROR(check_request("prepare_qat_fx", options));
+  FXQ_ASSIGN_OR_RETURN(GraphModule fused, fused_for_training(model, options));
+  return insert_fake_quants(std::move(fused), qconfig_dict, options, FakeQuantState::QAT);
+}
+
+absl::StatusOr<ObservedGraphModule> prepare_qat_fx(const GraphModule& model,
+                                                   const PrepareOptions& options) {
+  FXQ_ASSIGN_OR_RETURN(const QConfigDict dict, only_global(get_default_qat_qconfig()));
+  return prepare_qat_fx(model, dict, options);
+}
+
+absl::StatusOr<ObservedGraphModule> prepare_qat_fx(const ObservedGraphModule& calibrated,
+                                                   const QConfigDict& qconfig_dict,
+                                                   const PrepareOptions& options) {
+  if (calibrated.march() != options.march) {
+    return absl::InvalidArgumentError(
+        fmt::format("prepare_qat_fx: the model was prepared for {}, not for {}",
+                    march_name(calibrated.march()), march_name(options.march)));
+  }
+  FXQ_ASSIGN_OR_RETURN(const Calibrated before, without_fake_quants(calibrated.graph_module()));
+  FXQ_ASSIGN_OR_RETURN(ObservedGraphModule model, prepare_qat_fx(before.gm, qconfig_dict, options));
+  start_from(before, model);
+  return model;
+}
+
+absl::StatusOr<ObservedGraphModule> prepare_qat_fx(const ObservedGraphModule& calibrated,
+                                                   const PrepareOptions& options) {
+  FXQ_ASSIGN_OR_RETURN(const QConfigDict dict, only_global(get_default_qat_qconfig()));
+  return prepare_qat_fx(calibrated, dict, options);
 }
 
 }  // namespace fxq

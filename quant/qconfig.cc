@@ -9,6 +9,8 @@
 namespace fxq {
 namespace {
 
+constexpr double kPactStart = 6.0;  // the paper's
+
 absl::Status check_dtype(std::string_view argument, std::string_view dtype) {
   if (dtype == "qint8" || dtype == "qint16") return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -16,11 +18,7 @@ absl::Status check_dtype(std::string_view argument, std::string_view dtype) {
 }
 
 absl::Status check_fake_quant(std::string_view argument, std::string_view name) {
-  if (name == "fake_quant") return absl::OkStatus();
-  if (name == "lsq" || name == "pact") {
-    return absl::UnimplementedError(
-        fmt::format("{} \"{}\" is not here yet; use \"fake_quant\"", argument, name));
-  }
+  if (name == kFakeQuant || name == kLsq || name == kPact) return absl::OkStatus();
   return absl::InvalidArgumentError(
       fmt::format("{} is \"fake_quant\", \"lsq\" or \"pact\", not \"{}\"", argument, name));
 }
@@ -80,10 +78,13 @@ absl::StatusOr<QConfig> get_default_qat_qconfig(const QatQConfigOptions& options
   FXQ_RETURN_IF_ERROR(check_fake_quant("weight_fake_quant", options.weight_fake_quant));
   FXQ_RETURN_IF_ERROR(check_backend(options.backend));
   QConfig qconfig;
-  FXQ_ASSIGN_OR_RETURN(qconfig.activation,
-                       make_factory(options.dtype, {}, options.activation_qkwargs));
+  QKwargs activation{{"type", options.activation_fake_quant}};
+  if (options.activation_fake_quant == kPact) activation.emplace_back("alpha", kPactStart);
+  FXQ_ASSIGN_OR_RETURN(qconfig.activation, make_factory(options.dtype, std::move(activation),
+                                                        options.activation_qkwargs));
   FXQ_ASSIGN_OR_RETURN(qconfig.weight,
-                       weight_factory(options.weight_dtype, {}, options.weight_qkwargs));
+                       weight_factory(options.weight_dtype, {{"type", options.weight_fake_quant}},
+                                      options.weight_qkwargs));
   qconfig.backend = options.backend;
   return qconfig;
 }

@@ -39,7 +39,8 @@ struct QatQConfigOptions {
   QKwargs weight_qkwargs;
   std::string backend;
 };
-// Moving-average min-max (0.01) for activations, per-channel min-max of every batch for weights.
+// Moving-average min-max (0.01) for activations, per-channel min-max of every batch for weights;
+// lsq and pact start from these. A pact activation clips at 6 before it has learned better.
 absl::StatusOr<QConfig> get_default_qat_qconfig(const QatQConfigOptions& options = {});
 // The same without an activation: for the last op.
 absl::StatusOr<QConfig> get_default_qat_out_qconfig(

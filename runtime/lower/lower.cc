@@ -9,6 +9,7 @@
 
 #include "fxq/base/status.h"
 #include "fxq/graph/tensor_convert.h"
+#include "fxq/graph/weighted_bn_module.h"
 #include "fxq/quant/reference_interpreter.h"
 #include "fxq/quant/reference_kernels/through_float.h"
 #include "fxq/runtime/lower/family.h"
@@ -194,6 +195,7 @@ std::string describe(const Node& node, const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<Program> lower(const GraphModule& gm) {
+  FXQ_RETURN_IF_ERROR(refuse_weighted_bn(gm, "lower"));
   Lowering lowering(gm);
   std::vector<std::string> problems;
   std::unordered_map<const Node*, bool> failed;

@@ -89,6 +89,54 @@ TEST_F(CliTest, MainJobOnDigits) {
   EXPECT_THAT(bench.text, HasSubstr("\"arena_bytes\""));
 }
 
+class QatCliTest : public CliTest {
+ protected:
+  std::string qat(const std::string& output) const {
+    return "qat " + digits("digits.script.pt") + " --data " + digits("test_images.npy") +
+           " --labels " + digits("test_labels.npy") + " -q -o " + output;
+  }
+};
+
+TEST_F(QatCliTest, TrainsDigits) {
+  std::ofstream(in("c.json")) << R"({"qat": {"optimizer": "adam", "learning_rate": 1e-3,
+      "distillation": 0.5}, "qconfig": {"": {"activation_fake_quant": "lsq"}}})";
+  const Outcome trained = fxq(qat(in("d.fxq")) + " --with-bn --epochs 2 --config " + in("c.json"));
+  ASSERT_EQ(trained.code, 0) << trained.text;
+  EXPECT_THAT(trained.text, HasSubstr("top-1 on training data: float 9"));
+  EXPECT_THAT(trained.text, HasSubstr("epoch 2: loss"));
+  EXPECT_FALSE(fs::exists(in("d.fxq.checkpoint")));
+  const Outcome eval = fxq("eval " + in("d.fxq") + " --data " + digits("test_images.npy") +
+                           " --labels " + digits("test_labels.npy") + " -q");
+  EXPECT_GE(std::atof(eval.text.substr(eval.text.find("top-1 ") + 6).c_str()), 95.0) << eval.text;
+}
+
+TEST_F(QatCliTest, InterruptedItGoesOnToTheSameEnd) {
+  const Outcome whole = fxq(qat(in("whole.fxq")) + " --epochs 60");
+  ASSERT_EQ(whole.code, 0) << whole.text;
+  const std::string command = qat(in("parts.fxq")) + " --epochs 60";
+  const std::string checkpoint = in("parts.fxq.checkpoint");
+  const std::string interrupted = std::string(FXQ_BINARY_DIR) + "/bin/fxq " + command + " > " +
+                                  in("log") + " 2>&1 & pid=$!; while kill -0 $pid && [ ! -e " +
+                                  checkpoint +
+                                  " ]; do sleep 0.02; done; kill -TERM $pid; wait $pid";
+  const int status = std::system(interrupted.c_str());
+  ASSERT_EQ(WEXITSTATUS(status), 130) << *read_file(in("log"));
+  EXPECT_THAT(*read_file(in("log")), HasSubstr("the same command goes on from"));
+  const Outcome resumed = fxq(command);
+  ASSERT_EQ(resumed.code, 0) << resumed.text;
+  EXPECT_THAT(resumed.text, HasSubstr("resuming from " + checkpoint));
+  EXPECT_EQ(*read_file(in("whole.fxq")), *read_file(in("parts.fxq")));
+}
+
+TEST_F(QatCliTest, SaysWhatIsWrong) {
+  std::ofstream(in("c.json")) << R"({"qat": {"learning_rat": 1}})";
+  refused(qat(in("no.fxq")) + " --config " + in("c.json"), "did you mean \"learning_rate\"",
+          in("no.fxq"));
+  refused("qat " + digits("digits.script.pt") + " --data " + digits("calib_images.npy") +
+              " --labels " + digits("test_labels.npy") + " -o " + in("no.fxq"),
+          "test_labels.npy: ", in("no.fxq"));
+}
+
 TEST_F(CliTest, SameCommandGivesSameBytes) {
   quantize_digits(in("a.fxq"));
   quantize_digits(in("b.fxq"));

@@ -215,7 +215,9 @@ TEST(QConfigTest, Defaults) {
   EXPECT_EQ(get_default_calib_qconfig("int8").status().code(), absl::StatusCode::kInvalidArgument);
   QatQConfigOptions lsq;
   lsq.activation_fake_quant = "lsq";
-  EXPECT_EQ(get_default_qat_qconfig(lsq).status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(get_default_qat_qconfig(lsq)->activation->options().type, "lsq");
+  lsq.activation_fake_quant = "lsd";
+  EXPECT_EQ(get_default_qat_qconfig(lsq).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -51,7 +51,6 @@ std::pair<OpMode, OpMode> modes(QConfigDict dict, std::vector<std::string>* note
   EXPECT_TRUE(twice.ok()) << twice.status();
   if (!observed.ok() || !twice.ok()) return {};
   EXPECT_EQ(observed->report.to_string(), twice->report.to_string());
-  EXPECT_EQ(observed->graph_module().settings.count(kFloatCallsSetting), 0);
   if (notes) *notes = observed->report.notes;
   return {observed->report.find("r")->mode, observed->report.find("f")->mode};
 }

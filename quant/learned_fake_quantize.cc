@@ -1,0 +1,79 @@
+// LSQ:  y = clip(round(x / s), qmin, qmax) * s, trained through s
+// PACT: y = round(clip(x, -alpha, alpha) / s) * s with s = alpha / half_width, trained through
+// alpha
+#include "fxq/quant/learned_fake_quantize.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/_fake_quantize_learnable_per_channel_affine.h>
+#include <ATen/ops/_fake_quantize_learnable_per_tensor_affine.h>
+#include <ATen/ops/full_like.h>
+
+#include <limits>
+
+#include "fxq/quant/gradients.h"
+
+namespace fxq {
+namespace {
+
+constexpr float kLeast = std::numeric_limits<float>::epsilon();
+
+// An optimizer step may carry a parameter below zero, where no scale can be.
+void keep_positive(const at::Tensor& parameter) {
+  const at::NoGradGuard no_grad;
+  at::Tensor(parameter).clamp_(kLeast);
+}
+
+}  // namespace
+
+void LearnedFakeQuantize::observe(const at::Tensor& x) {
+  if (fake_quant_enabled() && is_calibrated()) return;
+  const bool keeps_alpha = options().alpha && fake_quant_enabled();
+  const at::Tensor start = scale().clone();
+  FakeQuantize::observe(x);
+  if (keeps_alpha) take_scale(start);
+}
+
+LsqFakeQuantize::LsqFakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer)
+    : LearnedFakeQuantize(std::move(options), std::move(observer), true) {}
+
+at::Tensor LsqFakeQuantize::quantized(const at::Tensor& x) const {
+  if (has_fixed_qparams()) return FakeQuantize::quantized(x);
+  const at::Tensor step = learned_scale();
+  keep_positive(step);
+  const at::Tensor zero = at::full_like(step, 0.0).detach();
+  const auto axis = options().observer_kwargs.ch_axis;
+  const double factor = lsq_gradient_factor(x, range(), axis);
+  if (axis) {
+    return at::_fake_quantize_learnable_per_channel_affine(x, step, zero, *axis, range().min,
+                                                           range().max, factor);
+  }
+  return at::_fake_quantize_learnable_per_tensor_affine(x, step, zero, range().min, range().max,
+                                                        factor);
+}
+
+PactFakeQuantize::PactFakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer)
+    : LearnedFakeQuantize(std::move(options), std::move(observer)) {
+  const double start = this->options().alpha.value_or(range().half_width());
+  alpha_ = register_parameter("alpha", at::full_like(FakeQuantize::scale(), start));
+}
+
+at::Tensor PactFakeQuantize::scale() const { return alpha_.detach() / range().half_width(); }
+
+void PactFakeQuantize::take_scale(const at::Tensor& scale) {
+  FakeQuantize::take_scale(scale);
+  alpha_.set_data(scale.detach() * range().half_width());
+}
+
+at::Tensor PactFakeQuantize::quantized(const at::Tensor& x) const {
+  if (has_fixed_qparams()) return FakeQuantize::quantized(x);
+  keep_positive(alpha_);
+  return pact(x, alpha_, range(), options().observer_kwargs.ch_axis);
+}
+
+NamedTensors PactFakeQuantize::tensors() const {
+  NamedTensors all = FakeQuantize::tensors();
+  all.emplace_back("alpha", alpha_);
+  return all;
+}
+
+}  // namespace fxq

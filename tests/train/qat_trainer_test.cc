@@ -1,0 +1,170 @@
+// The training loop: it learns, it is a function of its seed, it resumes, it stops when told.
+#include "fxq/train/qat_trainer.h"
+
+#include <ATen/core/grad_mode.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "fxq/quant/convert_fx.h"
+#include "fxq/quant/prepare_fx.h"
+#include "fxq/train/losses.h"
+#include "tiny_task.h"
+
+namespace fxq {
+namespace {
+
+using ::testing::HasSubstr;
+using train_test::tiny_data;
+using train_test::tiny_net;
+
+TrainOptions options(std::vector<double>* losses = nullptr) {
+  TrainOptions options;
+  options.learning_rate = 0.05;
+  options.batch = 16;
+  options.epochs = 2;
+  if (losses) {
+    options.on_step = [losses](const TrainProgress& progress) {
+      losses->push_back(progress.loss);
+      return true;
+    };
+  }
+  return options;
+}
+
+QatTrainer trainer(const TrainOptions& options) {
+  auto model = prepare_qat_fx(tiny_net());
+  EXPECT_TRUE(model.ok()) << model.status();
+  auto made = QatTrainer::create(*std::move(model), options);
+  EXPECT_TRUE(made.ok()) << made.status();
+  return *std::move(made);
+}
+
+TEST(QatTrainerTest, LearnsAndConverts) {
+  auto data = tiny_data(320, 1), unseen = tiny_data(160, 2);
+  TrainOptions more = options();
+  more.epochs = 4;
+  more.freeze_after = 0.75;
+  QatTrainer run = trainer(more);
+  const auto report = run.fit(*data, unseen.get());
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->steps, 80);
+  EXPECT_LT(report->epochs.back().loss, 0.5 * report->epochs.front().loss);
+  EXPECT_GT(*report->best_top1, 0.9);
+  EXPECT_TRUE(run.model().graph_module().is_training());
+  const double again = *evaluate_top1(run.model(), *unseen);
+  EXPECT_EQ(again, *report->best_top1) << "the model is the best one";
+  const auto quantized = convert_fx(run.model());
+  ASSERT_TRUE(quantized.ok()) << quantized.status();
+  std::vector<int64_t> all(160);
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
+  auto batch = unseen->read(all);
+  const auto hits = count_hits(quantized->forward(batch->inputs)->toTensor(), batch->labels);
+  EXPECT_NEAR(static_cast<double>(hits) / 160, again, 0.02);
+}
+
+TEST(QatTrainerTest, TheSameSeedGivesTheSameRun) {
+  auto data = tiny_data(64, 1);
+  std::vector<double> first, second, other;
+  ASSERT_TRUE(trainer(options(&first)).fit(*data).ok());
+  ASSERT_TRUE(trainer(options(&second)).fit(*data).ok());
+  TrainOptions seeded = options(&other);
+  seeded.seed = 5;
+  ASSERT_TRUE(trainer(seeded).fit(*data).ok());
+  EXPECT_EQ(first, second);
+  EXPECT_NE(first, other);
+}
+
+TEST(QatTrainerTest, InterruptedAndResumedItIsTheSameRun) {
+  for (const char* optimizer : {"sgd", "adam", "adamw"}) {
+    auto data = tiny_data(96, 1), unseen = tiny_data(32, 2);
+    const std::string path = ::testing::TempDir() + "fxq_train_checkpoint";
+    std::filesystem::remove(path);
+    std::vector<double> whole, parts;
+    TrainOptions uninterrupted = options(&whole);
+    uninterrupted.optimizer = optimizer;
+    uninterrupted.learning_rate = 0.01;
+    ASSERT_TRUE(trainer(uninterrupted).fit(*data, unseen.get()).ok());
+    TrainOptions stopping = uninterrupted;
+    stopping.checkpoint = path;
+    stopping.on_step = [&](const TrainProgress& progress) {
+      parts.push_back(progress.loss);
+      return parts.size() != 4 && parts.size() != 8;
+    };
+    bool done = false;
+    for (int attempt = 0; attempt < 3; ++attempt) {
+      QatTrainer run = trainer(stopping);
+      const auto resumed = run.resume();
+      ASSERT_TRUE(resumed.ok()) << resumed.status();
+      EXPECT_EQ(*resumed, attempt > 0);
+      const auto report = run.fit(*data, unseen.get());
+      ASSERT_TRUE(report.ok()) << report.status();
+      done = !report->interrupted;
+    }
+    EXPECT_TRUE(done);
+    EXPECT_EQ(parts, whole) << optimizer;
+    std::filesystem::remove(path);
+    std::filesystem::remove(path + ".best");
+  }
+}
+
+TEST(QatTrainerTest, DistillationFollowsTheTeacher) {
+  auto data = tiny_data(160, 1);
+  GraphModule teacher = tiny_net();
+  teacher.eval();
+  TrainOptions soft = options();
+  soft.distillation = 1.0;
+  soft.epochs = 4;
+  QatTrainer run = trainer(soft);
+  EXPECT_EQ(run.fit(*data).status().code(), absl::StatusCode::kFailedPrecondition);
+  run.set_teacher(&teacher);
+  const auto report = run.fit(*data);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_LT(report->epochs.back().loss, 0.5 * report->epochs.front().loss);
+}
+
+TEST(QatTrainerTest, StopsEarly) {
+  auto data = tiny_data(32, 1), unseen = tiny_data(32, 2);
+  TrainOptions still = options();
+  still.learning_rate = 1e-12;  // nothing gets better
+  still.epochs = 10;
+  still.patience = 2;
+  still.freeze_after = 0.0;
+  const auto report = trainer(still).fit(*data, unseen.get());
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->stopped_early);
+  EXPECT_EQ(report->epochs.size(), 3);
+}
+
+TEST(QatTrainerTest, SaysWhatIsWrong) {
+  TrainOptions bad = options();
+  bad.optimizer = "sgdd";
+  bad.epochs = 0;
+  const auto refused = QatTrainer::create(*prepare_qat_fx(tiny_net()), bad);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("optimizer is sgd"));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("epochs"));
+  const auto unknown = train_options_from_json(R"({"learning_rat": 1, "epochs": "two"})");
+  EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("learning_rate"));
+  EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("'epochs' wants an int"));
+  auto data = tiny_data(32, 1);
+  TrainOptions huge = options();
+  huge.learning_rate = 1e30;
+  huge.gradient_clip = 0;
+  const auto diverged = trainer(huge).fit(*data);
+  EXPECT_THAT(std::string(diverged.status().message()), HasSubstr("step 2"));
+}
+
+TEST(QatTrainerTest, Schedules) {
+  TrainOptions options;
+  options.learning_rate = 2.0;
+  EXPECT_DOUBLE_EQ(scheduled_rate(options, 0, 10), 2.0);
+  EXPECT_NEAR(scheduled_rate(options, 5, 10), 1.0, 1e-12);
+  options.schedule = "linear";
+  EXPECT_DOUBLE_EQ(scheduled_rate(options, 9, 10), 0.2);
+  options.schedule = "constant";
+  EXPECT_DOUBLE_EQ(scheduled_rate(options, 9, 10), 2.0);
+}
+
+}  // namespace
+}  // namespace fxq

@@ -1,0 +1,289 @@
+// epoch: a seeded permutation, cut into batches; step: forward, loss, backward, average over the
+// processes, clip, step. Everything that a step depends on is in the checkpoint or the options.
+#include "fxq/train/qat_trainer.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/randperm.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "fxq/base/status.h"
+#include "fxq/quant/fake_quantize.h"
+#include "fxq/quant/process_group.h"
+#include "fxq/train/checkpoint.h"
+#include "fxq/train/losses.h"
+
+namespace fxq {
+
+struct QatTrainer::Run {
+  Run(ObservedGraphModule m, TrainOptions o)
+      : model(std::move(m)),
+        options(std::move(o)),
+        optimizer(model.graph_module().parameters(), options) {}
+
+  absl::StatusOr<TrainReport> fit(BatchSource& data, BatchSource* validation);
+  absl::StatusOr<bool> resume();
+
+  absl::StatusOr<bool> epoch(BatchSource& data);
+  absl::Status step(BatchSource& data, absl::Span<const int64_t> samples);
+  absl::Status end_epoch(BatchSource* validation, TrainReport& report);
+  absl::Status keep_best(double top1);
+  absl::Status save() const;
+  void freeze_if_due();
+  std::vector<int64_t> order(int64_t samples) const;
+  std::string best_path() const { return options.checkpoint + ".best"; }
+
+  ObservedGraphModule model;
+  TrainOptions options;
+  TrainOptimizer optimizer;
+  const GraphModule* teacher = nullptr;
+  TrainPosition at;
+  int64_t steps_per_epoch = 0;
+  bool frozen = false;
+  double last_loss = 0;
+  std::optional<GraphModule> best;
+};
+
+namespace {
+
+// The part of a batch that this process takes.
+absl::Span<const int64_t> own_part(absl::Span<const int64_t> samples) {
+  const auto group = process_group();
+  if (!group) return samples;
+  const auto size = static_cast<size_t>(group->size()), rank = static_cast<size_t>(group->rank());
+  const size_t first = samples.size() * rank / size;
+  return samples.subspan(first, samples.size() * (rank + 1) / size - first);
+}
+
+template <typename Forward>
+absl::StatusOr<double> top1_of(BatchSource& data, int64_t batch, const Forward& forward) {
+  const at::NoGradGuard no_grad;
+  int64_t hits = 0;
+  std::vector<int64_t> samples;
+  for (int64_t first = 0; first < data.size(); first += batch) {
+    samples.clear();
+    for (int64_t i = first; i < std::min(first + batch, data.size()); ++i) samples.push_back(i);
+    FXQ_ASSIGN_OR_RETURN(TrainBatch read, data.read(samples));
+    FXQ_ASSIGN_OR_RETURN(const c10::IValue result, forward(std::move(read.inputs)));
+    FXQ_ASSIGN_OR_RETURN(const at::Tensor outputs, first_output(result));
+    hits += count_hits(outputs, read.labels);
+  }
+  return static_cast<double>(hits) / static_cast<double>(std::max<int64_t>(1, data.size()));
+}
+
+}  // namespace
+
+std::vector<int64_t> QatTrainer::Run::order(int64_t samples) const {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(
+      static_cast<uint64_t>(options.seed * 1000003 + at.epoch));
+  const at::Tensor shuffled = at::randperm(samples, generator, at::kLong);
+  const int64_t* data = shuffled.data_ptr<int64_t>();
+  return {data, data + samples};
+}
+
+void QatTrainer::Run::freeze_if_due() {
+  const auto all = static_cast<double>(steps_per_epoch * options.epochs);
+  if (frozen || static_cast<double>(at.total) < options.freeze_after * all) return;
+  if (options.freeze_after >= 1) return;
+  freeze_bn_stats(model);
+  enable_observers(model, false);
+  frozen = true;
+}
+
+absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> samples) {
+  freeze_if_due();
+  FXQ_ASSIGN_OR_RETURN(TrainBatch batch, data.read(own_part(samples)));
+  at::Tensor soft;
+  if (options.distillation > 0) {
+    const at::NoGradGuard no_grad;
+    FXQ_ASSIGN_OR_RETURN(const c10::IValue result, teacher->forward(batch.inputs));
+    FXQ_ASSIGN_OR_RETURN(soft, first_output(result));
+  }
+  optimizer.zero_grad();
+  FXQ_ASSIGN_OR_RETURN(const c10::IValue result, model.forward(std::move(batch.inputs)));
+  FXQ_ASSIGN_OR_RETURN(const at::Tensor outputs, first_output(result));
+  FXQ_ASSIGN_OR_RETURN(const at::Tensor loss, training_loss(outputs, batch.labels, soft, options));
+  last_loss = loss.item<double>();
+  if (!std::isfinite(last_loss)) {
+    return absl::InvalidArgumentError(
+        fmt::format("the loss is {}; try a smaller learning_rate", last_loss));
+  }
+  loss.backward();
+  FXQ_RETURN_IF_ERROR(average_gradients(optimizer.parameters()));
+  optimizer.step(scheduled_rate(options, at.total, steps_per_epoch * options.epochs));
+  ++at.step;
+  ++at.total;
+  at.loss_sum += last_loss;
+  at.hits += count_hits(outputs, batch.labels);
+  at.samples += batch.labels.size(0);
+  return absl::OkStatus();
+}
+
+// False: on_step ended the run.
+absl::StatusOr<bool> QatTrainer::Run::epoch(BatchSource& data) {
+  const std::vector<int64_t> shuffled = order(data.size());
+  while (at.step < steps_per_epoch) {
+    const auto first = static_cast<size_t>(at.step * options.batch);
+    const size_t count = std::min(static_cast<size_t>(options.batch), shuffled.size() - first);
+    const absl::Status status = step(data, absl::MakeConstSpan(shuffled).subspan(first, count));
+    if (!status.ok()) {
+      return absl::Status(status.code(), fmt::format("epoch {}, step {}: {}", at.epoch + 1,
+                                                     at.step + 1, message_of(status)));
+    }
+    const bool due = options.checkpoint_every > 0 && at.total % options.checkpoint_every == 0;
+    if (due) FXQ_RETURN_IF_ERROR(save());
+    if (!options.on_step) continue;
+    const double rate = scheduled_rate(options, at.total - 1, steps_per_epoch * options.epochs);
+    const TrainProgress progress{at.epoch,
+                                 at.step,
+                                 steps_per_epoch,
+                                 static_cast<int64_t>(count),
+                                 last_loss,
+                                 at.loss_sum / static_cast<double>(at.step),
+                                 static_cast<double>(at.hits) / static_cast<double>(at.samples),
+                                 rate};
+    if (options.on_step(progress)) continue;
+    FXQ_RETURN_IF_ERROR(save());
+    return false;
+  }
+  return true;
+}
+
+absl::Status QatTrainer::Run::save() const {
+  const auto group = process_group();
+  if (options.checkpoint.empty() || (group && group->rank() != 0)) return absl::OkStatus();
+  return save_checkpoint(model, optimizer, at, options.checkpoint);
+}
+
+absl::Status QatTrainer::Run::keep_best(double top1) {
+  ++at.epochs_since_best;
+  if (top1 <= at.best_top1) return absl::OkStatus();
+  at.best_top1 = top1;
+  at.epochs_since_best = 0;
+  best = model.graph_module().copy(GraphModule::Copy::kCloneAll);
+  if (options.checkpoint.empty()) return absl::OkStatus();
+  return fxq::save(model, best_path());
+}
+
+absl::Status QatTrainer::Run::end_epoch(BatchSource* validation, TrainReport& report) {
+  EpochReport epoch{
+      at.epoch, at.loss_sum / static_cast<double>(std::max<int64_t>(1, at.step)),
+      static_cast<double>(at.hits) / static_cast<double>(std::max<int64_t>(1, at.samples)),
+      std::nullopt};
+  if (validation) {
+    FXQ_ASSIGN_OR_RETURN(epoch.validation_top1, evaluate_top1(model, *validation));
+    FXQ_RETURN_IF_ERROR(keep_best(*epoch.validation_top1));
+    report.best_top1 = at.best_top1;
+  }
+  report.epochs.push_back(epoch);
+  ++at.epoch;
+  at.step = 0;
+  at.loss_sum = 0;
+  at.hits = at.samples = 0;
+  report.stopped_early = options.patience > 0 && validation &&
+                         at.epochs_since_best >= options.patience && at.epoch < options.epochs;
+  return save();
+}
+
+absl::StatusOr<TrainReport> QatTrainer::Run::fit(BatchSource& data, BatchSource* validation) {
+  if (options.distillation > 0 && !teacher) {
+    return absl::FailedPreconditionError("distillation needs a teacher: set_teacher()");
+  }
+  if (data.size() == 0) return absl::InvalidArgumentError("there are no training samples");
+  // A short last batch would have statistics of its own.
+  steps_per_epoch = std::max<int64_t>(1, data.size() / options.batch);
+  if (at.total == 0) FXQ_RETURN_IF_ERROR(broadcast_tensors(optimizer.parameters()));
+  TrainReport report;
+  while (at.epoch < options.epochs && !report.stopped_early && !report.interrupted) {
+    FXQ_ASSIGN_OR_RETURN(const bool ended, epoch(data));
+    report.interrupted = !ended;
+    if (ended) FXQ_RETURN_IF_ERROR(end_epoch(validation, report));
+  }
+  report.steps = at.total;
+  if (at.best_top1 >= 0) report.best_top1 = at.best_top1;
+  if (!report.interrupted && best) model = ObservedGraphModule(std::move(*best), model.report);
+  return report;
+}
+
+absl::StatusOr<bool> QatTrainer::Run::resume() {
+  if (options.checkpoint.empty() || !std::filesystem::exists(options.checkpoint)) return false;
+  FXQ_ASSIGN_OR_RETURN(Checkpoint checkpoint, load_checkpoint(options.checkpoint));
+  const auto mine = model.graph_module().parameters();
+  checkpoint.gm.remove_unused();  // the tensors of the run, which no node reads
+  model = ObservedGraphModule(std::move(checkpoint.gm), model.report);
+  const auto saved = model.graph_module().parameters();
+  bool same = mine.size() == saved.size();
+  for (size_t i = 0; same && i < mine.size(); ++i) same = mine[i].sizes() == saved[i].sizes();
+  if (!same) return absl::DataLossError(options.checkpoint + " is of another model");
+  optimizer = TrainOptimizer(saved, options);
+  FXQ_RETURN_IF_ERROR(optimizer.set_state(checkpoint.optimizer));
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  generator.set_state(checkpoint.random);
+  at = checkpoint.position;
+  if (at.best_top1 >= 0 && std::filesystem::exists(best_path())) {
+    FXQ_ASSIGN_OR_RETURN(ObservedGraphModule known, load_observed(best_path()));
+    best = std::move(known.graph_module());
+  }
+  return true;
+}
+
+QatTrainer::QatTrainer(std::unique_ptr<Run> run) : run_(std::move(run)) {}
+QatTrainer::QatTrainer(QatTrainer&&) noexcept = default;
+QatTrainer& QatTrainer::operator=(QatTrainer&&) noexcept = default;
+QatTrainer::~QatTrainer() = default;
+
+absl::StatusOr<QatTrainer> QatTrainer::create(ObservedGraphModule model, TrainOptions options) {
+  FXQ_RETURN_IF_ERROR(options.validate());
+  if (!model.graph_module().is_training()) {
+    return absl::FailedPreconditionError(
+        "QatTrainer wants a model in train() mode, as prepare_qat_fx gives it");
+  }
+  if (model.graph_module().parameters().empty()) {
+    return absl::FailedPreconditionError(
+        "QatTrainer: no parameter of the model requires a gradient");
+  }
+  return QatTrainer(std::make_unique<Run>(std::move(model), std::move(options)));
+}
+
+void QatTrainer::set_teacher(const GraphModule* teacher) { run_->teacher = teacher; }
+absl::StatusOr<bool> QatTrainer::resume() { return run_->resume(); }
+absl::StatusOr<TrainReport> QatTrainer::fit(BatchSource& data, BatchSource* validation) {
+  return run_->fit(data, validation);
+}
+ObservedGraphModule& QatTrainer::model() { return run_->model; }
+ObservedGraphModule QatTrainer::take_model() && { return std::move(run_->model); }
+
+absl::StatusOr<double> evaluate_top1(ObservedGraphModule& model, BatchSource& data, int64_t batch) {
+  GraphModule& gm = model.graph_module();
+  const bool training = gm.is_training();
+  std::vector<std::pair<bool, bool>> switches;
+  for (const auto& [path, fake_quant] : model.fake_quants()) {
+    switches.emplace_back(fake_quant->observer_enabled(), fake_quant->fake_quant_enabled());
+  }
+  gm.eval();
+  FXQ_RETURN_IF_ERROR(set_fake_quantize(model, FakeQuantState::VALIDATION));
+  auto top1 = top1_of(data, batch, [&](std::vector<c10::IValue> inputs) {
+    return model.forward(std::move(inputs));
+  });
+  gm.train(training);
+  size_t i = 0;
+  for (const auto& [path, fake_quant] : model.fake_quants()) {
+    if (!fake_quant->has_fixed_qparams()) fake_quant->enable_observer(switches[i].first);
+    fake_quant->enable_fake_quant(switches[i++].second);
+  }
+  return top1;
+}
+
+absl::StatusOr<double> evaluate_top1(const GraphModule& model, BatchSource& data, int64_t batch) {
+  if (model.is_training()) {
+    return absl::FailedPreconditionError(
+        "evaluate_top1: the model is in train() mode; call eval()");
+  }
+  return top1_of(data, batch,
+                 [&](std::vector<c10::IValue> inputs) { return model.forward(std::move(inputs)); });
+}
+
+}  // namespace fxq
