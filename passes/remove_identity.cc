@@ -1,8 +1,8 @@
 //   %d = dropout(%x, 0.5, false)      %y = relu(%x)
 //   %y = relu(%d)                 ->
-// Which ops do nothing says the op table: their kernel is Identity. A copy may have been made on
-// purpose: for a later write into it, for a caller who may write into what the graph returns, or
-// for the dense layout that `view` and ops outside the table may rely on.
+// Which ops do nothing says the op table: their kernel is Identity; and a cat of one tensor. A copy
+// may have been made on purpose: for a later write into it, for a caller who may write into what
+// the graph returns, or for the dense layout that `view` and ops outside the table may rely on.
 #include <algorithm>
 
 #include "fxq/base/status.h"
@@ -20,14 +20,21 @@ OpId op_without_writing(const Node& node) {
   return target.back() == '_' ? find_callee(target.substr(0, target.size() - 1)).op : OpId::kNone;
 }
 
+// cat([x])
+bool joins_one(const Node& node) {
+  const std::vector<Argument>* items =
+      node.op() == OpId::kCat && !node.args().empty() ? node.args()[0].items() : nullptr;
+  return items && items->size() == 1 && node.inputs().size() == 1;
+}
+
 bool does_nothing(const Node& node) {
-  if (op_def(op_without_writing(node)).kernel != "Identity") return false;
+  if (!joins_one(node) && op_def(op_without_writing(node)).kernel != "Identity") return false;
   if (node.inputs().size() != 1) return false;
   return !node.kwarg(kEpilogueAdd) && !node.kwarg(kEpilogueActivation);
 }
 
 bool copies(const Node& node) {
-  return node.op() == OpId::kClone || node.op() == OpId::kContiguous;
+  return node.op() == OpId::kClone || node.op() == OpId::kContiguous || joins_one(node);
 }
 
 bool is_needed(const GraphModule& gm, const Node& node, bool has_barriers) {

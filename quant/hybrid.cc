@@ -52,6 +52,24 @@ void dequantize_for(GraphModule& gm, Node* value, const std::string& name,
   for (Node* reader : readers) gm.graph().replace_input(reader, value, dequant);
 }
 
+void insert_dequant_stubs(GraphModule& gm, const QuantPlan& plan) {
+  const auto nodes = gm.graph().nodes();
+  const std::vector<Node*> all(nodes.begin(), nodes.end());
+  for (Node* value : all) {
+    if (!plan.is_integer_value(value) || !value->type.elements.empty()) continue;
+    Node* form = value;
+    for (Node* user : value->users()) {
+      if (is_fake_quant(gm, *user)) form = user;
+    }
+    std::vector<Node*> readers;
+    for (Node* user : form->users()) {
+      const bool on_cpu = !plan.runs_in_integers(user) && !is_plumbing(*user);
+      if (on_cpu && !is_fake_quant(gm, *user)) readers.push_back(user);
+    }
+    dequantize_for(gm, form, value->name(), readers);
+  }
+}
+
 }  // namespace
 
 absl::Status check_hybrid_request(bool hybrid, const HybridDict& dict, March march,
@@ -66,16 +84,18 @@ absl::Status check_hybrid_request(bool hybrid, const HybridDict& dict, March mar
       function, march_name(march)));
 }
 
-HybridRules::HybridRules(const GraphModule& gm, const HybridDict& dict)
-    : dict_(as_qconfigs(dict)), resolver_(gm, dict_) {}
+HybridRules::HybridRules(const GraphModule& gm, const HybridDict& dict) : dict_(as_qconfigs(dict)) {
+  if (!dict.empty()) resolver_.emplace(gm, dict_);
+}
 
 std::string HybridRules::rule(const Node& node) const {
-  const QConfigRule found = resolver_.rule(node);
+  if (!resolver_) return "";
+  const QConfigRule found = resolver_->rule(node);
   return found.kind == QConfigRule::Kind::kNone ? "" : found.to_string();
 }
 
 absl::Status HybridRules::check_names() const {
-  const absl::Status status = resolver_.check_names();
+  const absl::Status status = resolver_ ? resolver_->check_names() : absl::OkStatus();
   if (status.ok()) return status;
   return {status.code(),
           absl::StrReplaceAll(std::string(status.message()), {{"qconfig: ", "hybrid_dict: "}})};
@@ -110,28 +130,6 @@ const Node* producer_of(const Node* value) {
   while (passes_on(*value) && !value->inputs().empty()) value = value->inputs()[0];
   return value;
 }
-
-namespace {
-
-void insert_dequant_stubs(GraphModule& gm, const QuantPlan& plan) {
-  const auto nodes = gm.graph().nodes();
-  const std::vector<Node*> all(nodes.begin(), nodes.end());
-  for (Node* value : all) {
-    if (!plan.is_integer_value(value) || !value->type.elements.empty()) continue;
-    Node* form = value;
-    for (Node* user : value->users()) {
-      if (is_fake_quant(gm, *user)) form = user;
-    }
-    std::vector<Node*> readers;
-    for (Node* user : form->users()) {
-      const bool on_cpu = !plan.runs_in_integers(user) && !is_plumbing(*user);
-      if (on_cpu && !is_fake_quant(gm, *user)) readers.push_back(user);
-    }
-    dequantize_for(gm, form, value->name(), readers);
-  }
-}
-
-}  // namespace
 
 void place_on_devices(GraphModule& gm, const QuantPlan& plan, March march, bool hybrid) {
   if (hybrid) insert_dequant_stubs(gm, plan);

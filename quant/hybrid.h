@@ -5,6 +5,7 @@
 // plan_quantization and by every prepare function; nothing here keeps state.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,10 +33,12 @@ struct HybridDict {
 absl::Status check_hybrid_request(bool hybrid, const HybridDict& dict, March march,
                                   const std::string& function);
 
-// The entry of a HybridDict that puts a node on the CPU. Borrows the graph.
+// The entry of a HybridDict that puts a node on the CPU. Borrows the graph; stays where it is made.
 class HybridRules {
  public:
   HybridRules(const GraphModule& gm, const HybridDict& dict);
+  HybridRules(const HybridRules&) = delete;
+  HybridRules& operator=(const HybridRules&) = delete;
   // `module_name "conv1"`; "" if no entry names the call or, of a fused one, any member.
   std::string rule(const Node& node) const;
   // InvalidArgument: names that the model does not have, each with the nearest one.
@@ -43,7 +46,7 @@ class HybridRules {
 
  private:
   QConfigDict dict_;
-  QConfigResolver resolver_;
+  std::optional<QConfigResolver> resolver_;  // none: no entries
 };
 
 // "%y (selu) in 'act' at net.py:12"

@@ -20,7 +20,7 @@ HEAD = """# Nets that go the whole way
 
 Written by `scripts/nets_page.py`; not to be edited by hand. Each net, scripted and traced, is captured exactly (`tests/tracer`),
 quantized for March::CPU, equal to the reference integers bit for bit (`tests/lower`) and run by ONNX Runtime node by node
-(`tests/export`). Integer ops are counted after fusion; an op in float has its reason code (quant/README.md). SQNR is that of
+(`tests/export`). Integer ops are counted after fusion; an op in float has its reason code (docs/reason-codes.md). SQNR is that of
 the fixture's small inputs and random weights (pnet, rnet, onet, digits: trained): it compares nothing but two builds of fxq.
 
 | net | form | int8 ops | float ops | why in float | SQNR dB |
