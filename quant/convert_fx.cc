@@ -325,6 +325,8 @@ absl::StatusOr<QuantizedGraph> convert_fx(const ObservedGraphModule& model,
   FXQ_RETURN_IF_ERROR(Converter(gm, report).convert());
   gm.settings[kStageSetting] = kStageQuantized;
   FXQ_RETURN_IF_ERROR(dce(gm).status());
+  FXQ_RETURN_IF_ERROR(preserve_attributes(model.graph_module(),
+                                          options.convert_custom_config.preserved_attributes, gm));
   FXQ_RETURN_IF_ERROR(verify(gm));
   return QuantizedGraph(std::move(gm), std::move(report));
 }

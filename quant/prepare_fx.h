@@ -17,7 +17,7 @@
 namespace fxq {
 
 struct PrepareCustomConfig {
-  std::vector<std::string> preserved_attributes;  // accepted; everything is preserved
+  std::vector<std::string> preserved_attributes;  // as FuseCustomConfig's
 };
 
 // User-specified CPU ops, for hybrid mode.
