@@ -347,6 +347,8 @@ absl::StatusOr<QuantizedGraph> convert_fx(const ObservedGraphModule& model,
   gm.settings[kStageSetting] = kStageQuantized;
   gm.settings[kCalibrationSetting] = calibration_fingerprint(model);
   FXQ_RETURN_IF_ERROR(dce(gm).status());
+  FXQ_RETURN_IF_ERROR(preserve_attributes(model.graph_module(),
+                                          options.convert_custom_config.preserved_attributes, gm));
   FXQ_RETURN_IF_ERROR(verify(gm));
   return QuantizedGraph(std::move(gm), std::move(report));
 }

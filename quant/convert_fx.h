@@ -14,7 +14,7 @@
 namespace fxq {
 
 struct ConvertCustomConfig {
-  std::vector<std::string> preserved_attributes;  // accepted; everything is preserved
+  std::vector<std::string> preserved_attributes;  // as FuseCustomConfig's
 };
 
 struct ConvertOptions {

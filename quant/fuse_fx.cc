@@ -44,6 +44,8 @@ absl::StatusOr<GraphModuleWithAttr> fuse_fx(const GraphModule& model, const Fuse
   const FloatCalls calls(model);
   FXQ_RETURN_IF_ERROR(pipeline.run(fused).status());
   calls.store(fused);
+  FXQ_RETURN_IF_ERROR(
+      preserve_attributes(model, options.fuse_custom_config.preserved_attributes, fused));
   if (options.check_inputs) {
     FXQ_RETURN_IF_ERROR(check_same(model, fused, *options.check_inputs));
   }

@@ -16,7 +16,8 @@ namespace fxq {
 using GraphModuleWithAttr = GraphModule;
 
 struct FuseCustomConfig {
-  std::vector<std::string> preserved_attributes;  // accepted; everything is preserved
+  // Modules, tensors and settings (by path or key) that stay even if no call needs them any more.
+  std::vector<std::string> preserved_attributes;
 };
 
 struct FuseOptions {

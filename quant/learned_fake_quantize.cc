@@ -36,6 +36,8 @@ void LearnedFakeQuantize::observe(const at::Tensor& x) {
 LsqFakeQuantize::LsqFakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer)
     : LearnedFakeQuantize(std::move(options), std::move(observer), true) {}
 
+at::Tensor LsqFakeQuantize::scale() const { return FakeQuantize::scale().clamp_min(kLeast); }
+
 at::Tensor LsqFakeQuantize::quantized(const at::Tensor& x) const {
   if (has_fixed_qparams()) return FakeQuantize::quantized(x);
   const at::Tensor step = learned_scale();
@@ -57,7 +59,9 @@ PactFakeQuantize::PactFakeQuantize(FakeQuantizeOptions options, std::shared_ptr<
   alpha_ = register_parameter("alpha", at::full_like(FakeQuantize::scale(), start));
 }
 
-at::Tensor PactFakeQuantize::scale() const { return alpha_.detach() / range().half_width(); }
+at::Tensor PactFakeQuantize::scale() const {
+  return alpha_.detach().clamp_min(kLeast) / range().half_width();
+}
 
 void PactFakeQuantize::take_scale(const at::Tensor& scale) {
   FakeQuantize::take_scale(scale);

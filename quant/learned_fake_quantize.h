@@ -22,6 +22,7 @@ class LsqFakeQuantize : public LearnedFakeQuantize {
  public:
   LsqFakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer);
   at::Tensor quantized(const at::Tensor& x) const override;
+  at::Tensor scale() const override;
 };
 
 // PACT (arXiv 1805.06085): the clip alpha is learned, scale = alpha / half_width. It starts at the

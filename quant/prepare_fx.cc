@@ -135,7 +135,9 @@ absl::StatusOr<ObservedGraphModule> prepare_qat_fx(const ObservedGraphModule& ca
         fmt::format("prepare_qat_fx: the model was prepared for {}, not for {}",
                     march_name(calibrated.march()), march_name(options.march)));
   }
-  FXQ_ASSIGN_OR_RETURN(const Calibrated before, without_fake_quants(calibrated.graph_module()));
+  FXQ_ASSIGN_OR_RETURN(Calibrated before, without_fake_quants(calibrated.graph_module()));
+  FXQ_RETURN_IF_ERROR(preserve_attributes(
+      calibrated.graph_module(), options.prepare_custom_config.preserved_attributes, before.gm));
   FXQ_ASSIGN_OR_RETURN(ObservedGraphModule model, prepare_qat_fx(before.gm, qconfig_dict, options));
   start_from(before, model);
   return model;

@@ -18,7 +18,7 @@
 namespace fxq {
 
 struct PrepareCustomConfig {
-  std::vector<std::string> preserved_attributes;  // accepted; everything is preserved
+  std::vector<std::string> preserved_attributes;  // as FuseCustomConfig's
 };
 
 // What becomes of batch norms behind weighted ops in training. FuseBN: they are folded first, and

@@ -2,8 +2,10 @@
 #include "fxq/quant/stage.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "absl/strings/str_split.h"
+#include "fxq/base/nearest.h"
 #include "fxq/graph/leaf_module.h"
 #include "fxq/quant/fake_quantize.h"
 #include "fxq/quant/op_support.h"
@@ -80,6 +82,42 @@ std::map<std::string, std::pair<std::string, std::string>> float_ops(const Graph
                                       line.substr(colon + 2)};
   }
   return result;
+}
+
+namespace {
+
+bool names_path(std::string_view name, std::string_view path) {
+  return path == name || (path.size() > name.size() && path.substr(0, name.size()) == name &&
+                          path[name.size()] == '.');
+}
+
+}  // namespace
+
+absl::Status preserve_attributes(const GraphModule& from, const std::vector<std::string>& names,
+                                 GraphModule& to) {
+  std::vector<std::string> known = from.module_paths();
+  for (const std::string& path : from.tensor_paths()) known.push_back(path);
+  for (const auto& [key, value] : from.settings) known.push_back(key);
+  std::vector<std::string> problems;
+  for (const std::string& name : names) {
+    bool found = from.settings.count(name) != 0;
+    if (found) to.settings.emplace(name, from.settings.at(name));
+    for (const std::string& path : from.module_paths()) {
+      if (!names_path(name, path)) continue;
+      found = true;
+      if (!to.module(path)) to.set_module(path, from.module(path)->clone_leaf());
+    }
+    for (const std::string& path : from.tensor_paths()) {
+      if (!names_path(name, path)) continue;
+      found = true;
+      if (!to.tensor(path).defined()) to.set_tensor(path, from.tensor(path));
+    }
+    if (found) continue;
+    problems.push_back(fmt::format("there is no '{}'; {}", name, did_you_mean(name, known)));
+  }
+  if (problems.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("preserved_attributes: {}", fmt::join(problems, "; ")));
 }
 
 QuantReport report_of(const GraphModule& gm) {

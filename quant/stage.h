@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,5 +30,11 @@ void store_float_ops(const QuantReport& report, GraphModule& gm);
 std::map<std::string, std::pair<std::string, std::string>> float_ops(const GraphModule& gm);
 // The report of a prepared or quantized graph, from its settings.
 QuantReport report_of(const GraphModule& gm);
+
+// What preserved_attributes name: modules and tensors of `from` by path (or all below one), and
+// settings by key. Puts what `to` has lost back, shared. InvalidArgument lists the names that
+// `from` does not have, each with the nearest one.
+absl::Status preserve_attributes(const GraphModule& from, const std::vector<std::string>& names,
+                                 GraphModule& to);
 
 }  // namespace fxq

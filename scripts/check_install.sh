@@ -34,6 +34,11 @@ user own_op
 ./own_op | tail -1
 test -s absdiff.onnx
 
+user train
+./train "$digits" | head -1
+./train "$digits" frozen | head -1
+./train_parallel "$digits" | head -2
+
 user deploy
 if grep -qi torch CMakeCache.txt || ldd classify | grep -qi torch; then
   die "examples/deploy has found LibTorch, which it must not need"

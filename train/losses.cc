@@ -1,6 +1,7 @@
 // cross entropy, and the Kullback-Leibler divergence of soft labels
 #include "fxq/train/losses.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/cross_entropy_loss.h>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/tensor.h>
 
 #include <memory>
 #include <string>

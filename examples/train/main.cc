@@ -1,8 +1,8 @@
 // From a float model to int8, in four steps: calibrate, train from the calibrated scales, convert,
 // compare. `train FOLDER` lets scales follow the data; `train FOLDER frozen` keeps activations at
 // their calibrated scales (averaging_constant 0) and trains weights only, as is advised after a
-// good calibration. Weights have one scale for each tensor and 4 bits, so that there is something
-// to win.
+// good calibration. Weights have one scale for each tensor and six steps, so that there is
+// something to win.
 #include <cstdio>
 
 #include "digits_task.h"
@@ -18,7 +18,7 @@ absl::StatusOr<fxq::QConfig> coarse(fxq::QConfig qconfig) {
   fxq::FakeQuantizeFactory weight(qconfig.weight->options());
   FXQ_ASSIGN_OR_RETURN(
       qconfig.weight,
-      weight.with_args({{"observer", "MinMaxObserver"}, {"quant_min", -8}, {"quant_max", 7}}));
+      weight.with_args({{"observer", "MinMaxObserver"}, {"quant_min", -3}, {"quant_max", 2}}));
   return qconfig;
 }
 

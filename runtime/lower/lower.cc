@@ -103,7 +103,9 @@ absl::Status check_numbers_are_read(const Lowering& lowering, const Node& node, 
     if (program.values[static_cast<size_t>(tree.value)].kind == ValueKind::kTensor) continue;
     const bool is_read =
         std::any_of(program.steps.begin() + static_cast<int64_t>(first), program.steps.end(),
-                    [&](const Step& step) { return reads(step, tree.value); });
+                    [&](const Step& step) { return reads(step, tree.value); }) ||
+        std::any_of(program.guards.begin(), program.guards.end(),
+                    [&](const Guard& guard) { return guard.condition == tree.value; });
     if (is_read) continue;
     return absl::UnimplementedError(
         fmt::format("its argument %{} is computed while it runs, which its integer kernel takes "

@@ -190,6 +190,7 @@ TEST(GradientTest, LearnedScalesStayPositive) {
     fq->forward(random({50}));
     at::Tensor learned = parameter(*fq, std::string(type) == "lsq" ? "scale" : "alpha");
     learned.set_data(learned.detach() * -1);
+    EXPECT_GT(fq->scale().item<float>(), 0.0F) << "also before the next batch";
     EXPECT_TRUE(fq->forward(random({50})).isfinite().all().item<bool>());
     EXPECT_GT(fq->scale().item<float>(), 0.0F);
   }

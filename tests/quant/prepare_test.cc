@@ -375,6 +375,28 @@ TEST(PrepareTest, TheCallersModelStaysAsItIs) {
   EXPECT_TRUE(at::equal(gm.forward({x})->toTensor(), y));
 }
 
+TEST(PrepareTest, PreservedAttributesStay) {
+  const std::string text = std::string(R"(
+module @unused.norm = batch_norm(weight: f32[3], bias: f32[3], running_mean: f32[3], running_var: f32[3], momentum=0.1, eps=1e-05, cudnn_enabled=true)
+)") + kConvReluLinear;
+  const GraphModule gm = net(text);
+  EXPECT_FALSE(fuse_fx(gm)->module("unused.norm"));
+  FuseOptions fuse;
+  fuse.fuse_custom_config.preserved_attributes = {"unused"};
+  EXPECT_TRUE(fuse_fx(gm, fuse)->module("unused.norm"));
+  PrepareOptions options;
+  options.prepare_custom_config.preserved_attributes = {"unused"};
+  const auto observed = prepared(text, options);
+  EXPECT_TRUE(observed.graph_module().module("unused.norm"));
+  ASSERT_TRUE(observed.forward({random({2, 3, 8, 8})}).ok());
+  EXPECT_FALSE(convert_fx(observed)->graph_module().module("unused.norm"));
+  ConvertOptions convert;
+  convert.convert_custom_config.preserved_attributes = {"unused"};
+  EXPECT_TRUE(convert_fx(observed, convert)->graph_module().module("unused.norm"));
+  fuse.fuse_custom_config.preserved_attributes = {"unuzed.norm"};
+  EXPECT_THAT(std::string(fuse_fx(gm, fuse).status().message()), HasSubstr("\"unused.norm\""));
+}
+
 class SavedTest : public ::testing::Test {
  protected:
   std::string path_ = ::testing::TempDir() + "fxq_quant_saved.fxq";
