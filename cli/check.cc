@@ -2,6 +2,7 @@
 // what a reason code means.
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
+#include <torch/csrc/jit/api/module.h>
 
 #include "fxq/base/nearest.h"
 #include "fxq/base/status.h"

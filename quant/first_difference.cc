@@ -2,7 +2,9 @@
 // of their scale and then replaced by them.
 #include "fxq/quant/first_difference.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>
 
 #include "fxq/base/status.h"
 #include "fxq/graph/interpreter.h"

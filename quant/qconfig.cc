@@ -105,13 +105,13 @@ absl::StatusOr<QConfig> get_default_qat_out_qconfig(std::string_view dtype,
 
 absl::StatusOr<bool> allows_unsigned(const QConfig& qconfig, March march) {
   FXQ_RETURN_IF_ERROR(check_backend(qconfig.backend));
-  if (qconfig.backend == "cpu" && march != March::CPU) {
+  if (qconfig.backend == "cpu" && has_bpu(march)) {
     return absl::InvalidArgumentError(fmt::format(
         "backend \"cpu\" uses quint8, which {} does not have; prepare for March::CPU or "
         "leave backend empty",
         march_name(march)));
   }
-  return march == March::CPU && qconfig.backend != "bpu";
+  return !has_bpu(march) && qconfig.backend != "bpu";
 }
 
 }  // namespace fxq

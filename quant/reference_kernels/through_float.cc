@@ -1,6 +1,8 @@
 // %y = softmax(%x) : i8[..] q(0.003), %x : i8[..] q(0.1)   ->   quantize(softmax(x * 0.1), 0.003)
 #include "fxq/quant/reference_kernels/through_float.h"
 
+#include <ATen/TensorOperators.h>
+
 #include <algorithm>
 #include <functional>
 

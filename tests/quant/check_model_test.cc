@@ -116,6 +116,23 @@ graph (%x: f32[1,4,8,8]) {
               HasSubstr("E013 %b (conv2d) in 'b' runs on the BPU and reads %a"));
 }
 
+// Without shapes no limit is known to be broken.
+TEST(CheckModelTest, InputsGiveShapes) {
+  const GraphModule untyped = net(R"(
+module @fc = linear(weight: f32[4,8], bias: none)
+graph (%x: tensor) {
+  %p = permute(%x, [1,0]) : tensor
+  %fc = linear @fc(%p) : tensor
+  return %fc
+}
+)");
+  EXPECT_TRUE(check_model(untyped, March::META, {})->rows[0].code.empty());
+  const auto report = check_model(untyped, March::META, {quant_test::random({8, 2})});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(row(*report, "p").code, "E010");
+  EXPECT_EQ(row(*report, "fc").macs, 2 * 4 * 8);
+}
+
 TEST(CheckModelTest, CpuMarchCountsFloats) {
   const CheckReport report = check(kIsland, March::CPU);
   EXPECT_TRUE(report.passes) << report.to_string();
