@@ -11,6 +11,7 @@
 #include "fxq/passes/batch_norm_fold.h"
 #include "fxq/quant/fake_quantize.h"
 #include "fxq/quant/fuse_fx.h"
+#include "fxq/quant/hybrid.h"
 #include "fxq/quant/insert_fake_quants.h"
 #include "fxq/quant/quant_op_module.h"
 #include "fxq/quant/stage.h"
@@ -63,6 +64,7 @@ absl::StatusOr<Calibrated> without_fake_quants(const GraphModule& observed) {
     }
   }
   for (Node* node : dead) FXQ_RETURN_IF_ERROR(gm.graph().erase(node));
+  remove_dequant_stubs(gm);
   gm.remove_unused();
   for (const char* key : {kStageSetting, kMarchSetting, kFloatOpsSetting}) gm.settings.erase(key);
   return calibrated;
