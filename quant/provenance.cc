@@ -21,9 +21,13 @@ void store_config(const QConfigDict& dict, GraphModule& gm) {
   gm.settings[kQConfigsSetting] = nlohmann::json::parse(to_json(dict)).dump();
 }
 
+// Of values: scales of weights are no matter of data, and are found late.
 std::string calibration_fingerprint(const ObservedGraphModule& model) {
+  const GraphModule& gm = model.graph_module();
   std::string text;
-  for (const auto& [path, fake_quant] : model.fake_quants()) {
+  for (const std::string& path : gm.module_paths()) {
+    const auto fake_quant = std::dynamic_pointer_cast<FakeQuantize>(gm.module(path));
+    if (!fake_quant) continue;
     const at::Tensor scale = fake_quant->scale().detach().to(at::kFloat).contiguous();
     text += fmt::format("{} {} ", path, dtype_name(fake_quant->dtype()));
     text.append(reinterpret_cast<const char*>(scale.data_ptr<float>()),

@@ -195,6 +195,7 @@ TEST(ProgramTest, EveryFamilyOfTheOpTableHasAKernel) {
     const size_t open = cell.find('(');
     ASSERT_NE(open, std::string::npos) << cell;
     const std::string family = cell.substr(open + 1, cell.size() - open - 2);
+    if (family == "Guard") continue;  // no step: Program::guards
     EXPECT_NE(find_kernel(family, 1), nullptr) << family;
     ++families;
   }
