@@ -2,6 +2,7 @@
 #include "fxq/quant/eager.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <set>
 
@@ -9,8 +10,10 @@
 #include "fxq/base/status.h"
 #include "fxq/passes/pipeline.h"
 #include "fxq/quant/float_calls.h"
+#include "fxq/quant/hybrid.h"
 #include "fxq/quant/insert_fake_quants.h"
 #include "fxq/quant/qconfig_json.h"
+#include "fxq/quant/quant_plan.h"
 #include "fxq/quant/stage.h"
 
 namespace fxq {
@@ -41,12 +44,47 @@ absl::Status swap_modules(GraphModule& gm, const ModuleMapping& mapping) {
   return absl::OkStatus();
 }
 
+std::string shown(const Node& node) {
+  const std::string op(node.op() == OpId::kNone ? node.target() : op_def(node.op()).name);
+  const std::string text = fmt::format("%{} ({})", node.name(), op);
+  return node.source.empty() ? text : text + " at " + node.source;
+}
+
+// In a hybrid model the eager functions insert nothing between a float op and a quantized one:
+// there the user puts a QuantStub.
+absl::Status check_stubs_are_there(const GraphModule& model, const EagerOptions& options,
+                                   const std::string& function) {
+  GraphModule gm = model.copy();
+  gm.eval();
+  QConfigDict qconfigs;
+  FXQ_ASSIGN_OR_RETURN(qconfigs.module_qconfig, qconfigs_of(gm));
+  const HybridDict none;
+  FXQ_ASSIGN_OR_RETURN(
+      const QuantPlan plan,
+      plan_quantization(gm, qconfigs, {options.march, options.optimize_graph, true, &none}));
+  std::vector<std::string> missing;
+  for (const ScaleGroup& group : plan.groups) {
+    for (const Node* value : group.observed) {
+      if (plan.is_integer_value(value) || producer_of(value)->op() == OpId::kQuantStub) continue;
+      for (const Node* user : value->users()) {
+        if (plan.runs_in_integers(user)) {
+          missing.push_back(fmt::format("{} reads {}", shown(*user), shown(*value)));
+        }
+      }
+    }
+  }
+  if (missing.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("{}: quantized ops are fed by float values without a QuantStub:\n  {}\nPut a "
+                  "QuantStub between them; only prepare_calibration_fx and prepare_qat_fx do so "
+                  "themselves",
+                  function, fmt::join(missing, "\n  ")));
+}
+
 absl::StatusOr<ObservedGraphModule> prepare(const GraphModule& model, const EagerOptions& options,
                                             const std::string& function, FakeQuantState state) {
   FXQ_RETURN_IF_ERROR(require_stage(model, "", function));
-  if (options.hybrid) {
-    return absl::UnimplementedError(function + ": hybrid=true is not here yet");
-  }
+  FXQ_RETURN_IF_ERROR(check_hybrid_request(options.hybrid, {}, options.march, function));
   FXQ_ASSIGN_OR_RETURN(const QConfigDict::Entries entries, qconfigs_of(model));
   if (entries.empty()) {
     return absl::FailedPreconditionError(
@@ -64,6 +102,8 @@ absl::StatusOr<ObservedGraphModule> prepare(const GraphModule& model, const Eage
   PrepareOptions prepare;
   prepare.optimize_graph = options.optimize_graph;
   prepare.march = options.march;
+  prepare.hybrid = options.hybrid;
+  if (options.hybrid) FXQ_RETURN_IF_ERROR(check_stubs_are_there(own, options, function));
   return insert_fake_quants(std::move(own), {}, prepare, state);
 }
 

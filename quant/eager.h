@@ -36,6 +36,8 @@ struct EagerOptions {
   ModuleMapping mapping;
   bool inplace = false;  // the result has the model's own tensors: what trains is the model
   bool optimize_graph = false;
+  // What the march lacks runs on the CPU. Nothing is inserted before a quantized op that reads a
+  // float value: InvalidArgument names each that has no QuantStub there.
   bool hybrid = false;
   March march = get_march();
 };

@@ -19,6 +19,7 @@ using quant_test::kConvReluLinear;
 using quant_test::net;
 using quant_test::random;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 GraphModule with_qconfig(std::optional<QConfig> fc = get_default_qat_qconfig().value()) {
   GraphModule gm = net(kConvReluLinear);
@@ -103,6 +104,43 @@ TEST(EagerTest, SaysWhatIsMissing) {
   GraphModule gm = net(kConvReluLinear);
   EXPECT_EQ(prepare_qat(gm).status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(set_qconfig(gm, "cnov", std::nullopt).message()), HasSubstr("conv"));
+}
+
+// selu runs on the CPU of every march; %stub tells whether the user put a QuantStub behind it.
+GraphModule hybrid_net(bool stub) {
+  GraphModule gm = net(std::string(R"(
+module @conv0 = conv2d(weight: f32[4,4,1,1], bias: f32[4])
+module @conv1 = conv2d(weight: f32[4,4,1,1], bias: f32[4])
+state * = normal(3, 0.5)
+graph (%x: f32[1,4,8,8]) {
+  %quant = quant_stub(%x) : f32[1,4,8,8]
+  %conv0 = conv2d @conv0(%quant) : f32[1,4,8,8]
+  %selu = selu(%conv0) : f32[1,4,8,8]
+)") + (stub ? "  %again = quant_stub(%selu) : f32[1,4,8,8]\n" : "") +
+                       "  %conv1 = conv2d @conv1(" + (stub ? "%again" : "%selu") +
+                       ") : f32[1,4,8,8]\n  return %conv1\n}\n");
+  EXPECT_TRUE(set_qconfig(gm, "", *get_default_qat_qconfig()).ok());
+  return gm;
+}
+
+TEST(EagerTest, HybridInsertsNothingAndNamesWhatLacksAStub) {
+  EagerOptions options;
+  options.hybrid = true;
+  options.march = March::BERNOULLI2;
+  for (const auto prepare : {prepare_qat, prepare_calibration}) {
+    const absl::Status refused = prepare(hybrid_net(false), options).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("%conv1 (conv2d) reads %selu (selu)"));
+    EXPECT_THAT(std::string(refused.message()), Not(HasSubstr("%conv0")));
+  }
+  auto model = prepare_qat(hybrid_net(true), options);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->graph_module().graph().find("selu")->device, "CPU");
+  EXPECT_EQ(model->graph_module().graph().find("conv1")->device, "BPU");
+  EXPECT_TRUE(model->forward({random({1, 4, 8, 8})}).ok());
+  options.march = March::CPU;
+  EXPECT_EQ(prepare_qat(hybrid_net(true), options).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -104,6 +104,25 @@ TEST(HybridTest, OfficialExample) {
   EXPECT_THAT(observed->report.find("selu")->reason, HasSubstr("BERNOULLI2 has no selu"));
 }
 
+// Training puts the same fake quants and dequants in the same places, from a calibrated model too.
+TEST(HybridTest, TrainingIsPreparedAsCalibrationIs) {
+  const PrepareOptions options = hybrid(March::BERNOULLI2, {{}, {"conv1", "conv3"}});
+  const auto calibrated = prepare(kExample, options);
+  ASSERT_TRUE(calibrated.ok()) << calibrated.status();
+  auto trained = prepare_qat_fx(net(kExample), options);
+  ASSERT_TRUE(trained.ok()) << trained.status();
+  const std::string expected = graph_text(calibrated->graph_module());
+  EXPECT_EQ(graph_text(trained->graph_module()), expected);
+  EXPECT_TRUE(trained->graph_module().is_training());
+  const auto result = trained->forward(random_inputs(trained->graph_module(), 1));
+  ASSERT_TRUE(result.ok()) << result.status();
+  result->toTensor().sum().backward();
+  EXPECT_TRUE(trained->graph_module().parameters()[0].grad().defined());
+  auto further = prepare_qat_fx(*calibrated, options);
+  ASSERT_TRUE(further.ok()) << further.status();
+  EXPECT_EQ(graph_text(further->graph_module()), expected);
+}
+
 // conv4 may have the out qconfig, since only CPU ops follow it.
 TEST(HybridTest, OutQConfigBeforeCpuOps) {
   QConfigDict dict;
