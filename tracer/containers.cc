@@ -22,6 +22,13 @@ ValuePtr take_item(Emitter& emitter, const ValuePtr& all, int64_t index, const c
   return emitter.call("aten::size.int", {tensor, make_constant(index)});
 }
 
+// unsafe_chunk, unsafe_split: each result has, to its readers, a memory of its own, if nobody else
+// holds the list.
+bool gives_tensors_apart(const torch::jit::Value& list) {
+  const std::string kind = list.node()->kind().toQualString();
+  return kind.rfind("aten::unsafe_", 0) == 0 && list.uses().size() == 1;
+}
+
 }  // namespace
 
 ValuePtr ScriptReader::constructed(const JitNode* node) {
@@ -92,12 +99,14 @@ void ScriptReader::unpack(const JitNode* node) {
                                      node->outputs().size()));
   }
   if (!known) guard_count(node, all);
+  const bool apart = !known && gives_tensors_apart(*node->inputs()[0]);
   for (size_t i = 0; i < node->outputs().size(); ++i) {
     const JitValue* output = node->outputs()[i];
     if (known) {
       bind(output, all->items[i]);
     } else if (output->hasUses()) {
-      bind(output, take_item(emitter_, all, static_cast<int64_t>(i), output->type()));
+      const ValuePtr item = take_item(emitter_, all, static_cast<int64_t>(i), output->type());
+      bind(output, apart ? make_node_value(item->node, item->type) : item);
     }
   }
 }

@@ -104,6 +104,33 @@ def forward(self, x):
   EXPECT_EQ(again->graph().find_all(OpId::kGuard).size(), 1u);
 }
 
+// What a trace of an LSTM cell is made of.
+TEST(Control, PartsOfAnUnsafeChunkAreTensorsApart) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    a, b = torch.unsafe_chunk(x * 2.0, 2, 1)
+    a.sigmoid_()
+    b.tanh_()
+    return a * b
+)");
+  EXPECT_THAT(traced_text(module), AllOf(HasSubstr("chunk("), Not(HasSubstr("sigmoid_"))));
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  expect_equal_results(module, *gm, {at::randn({3, 4})});
+}
+
+TEST(Control, AsManyPartsAsWereUnpacked) {
+  auto gm = trace(script_module(R"(
+def forward(self, x):
+    h, w = x.unbind(0)
+    return h - w
+)"));
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_TRUE(gm->forward({at::ones({2, 3})}).ok());
+  EXPECT_THAT(std::string(gm->forward({at::ones({3, 3})}).status().message()),
+              HasSubstr("gives 2 values"));
+}
+
 TEST(Control, TheExampleIsNotChanged) {
   const auto module = script_module(R"(
 def forward(self, x):

@@ -58,7 +58,8 @@ bool pad_to_constant_pad(Call&, const CanonicalContext&);
 bool t_to_transpose(Call&, const CanonicalContext&);
 bool upsample_to_vec(Call&, const CanonicalContext&);
 bool unsafe_view_to_view(Call&, const CanonicalContext&);
-bool like_to_sizes(Call&, const CanonicalContext&);  // view_as(x, y) -> view(x, sizes of y)
+bool unsafe_to_safe(Call&, const CanonicalContext&);  // unsafe_chunk(x, n) -> chunk(x, n)
+bool like_to_sizes(Call&, const CanonicalContext&);   // view_as(x, y) -> view(x, sizes of y)
 bool split_sizes_to_split_with_sizes(Call&, const CanonicalContext&);
 
 }  // namespace fxq

@@ -35,6 +35,14 @@ bool unsafe_view_to_view(Call& call, const CanonicalContext&) {
   return call.become("aten::view", call.args);
 }
 
+// Unsafe is to write into the parts, and nothing does: in-place ops on them become functional.
+bool unsafe_to_safe(Call& call, const CanonicalContext&) {
+  std::string name = call.schema->name();  // aten::unsafe_chunk
+  name.erase(name.find("unsafe_"), 7);
+  const std::string& overload = call.schema->overload_name();
+  return call.become(overload.empty() ? name : name + "." + overload, call.args);
+}
+
 bool like_to_sizes(Call& call, const CanonicalContext& context) {
   const std::string name = call.schema->name();  // aten::view_as
   const ValuePtr sizes = context.emit("aten::size", {call.args[1]});
