@@ -31,12 +31,13 @@ TrainPosition to_position(const at::Tensor& tensor) {
 }  // namespace
 
 absl::Status save_checkpoint(const ObservedGraphModule& model, const TrainOptimizer& optimizer,
-                             const TrainPosition& position, const std::string& path) {
+                             const TrainPosition& position, const TrainOptions& options) {
   GraphModule gm = model.graph_module().copy();
+  gm.settings[kRunSetting] = run_settings(options);
   gm.set_tensor(kOptimizer, optimizer.state());
   gm.set_tensor(kRandom, at::detail::getDefaultCPUGenerator().get_state());
   gm.set_tensor(kPosition, to_tensor(position));
-  return save(ObservedGraphModule(std::move(gm), model.report), path);
+  return save(ObservedGraphModule(std::move(gm), model.report), options.checkpoint);
 }
 
 absl::StatusOr<Checkpoint> load_checkpoint(const std::string& path) {

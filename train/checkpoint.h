@@ -20,8 +20,11 @@ struct TrainPosition {
   int64_t epochs_since_best = 0;
 };
 
+// A setting of the saved model: run_settings of the options.
+inline constexpr const char* kRunSetting = "training";
+
 absl::Status save_checkpoint(const ObservedGraphModule& model, const TrainOptimizer& optimizer,
-                             const TrainPosition& position, const std::string& path);
+                             const TrainPosition& position, const TrainOptions& options);
 
 struct Checkpoint {
   GraphModule gm;

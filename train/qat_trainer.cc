@@ -13,6 +13,8 @@
 #include "fxq/base/status.h"
 #include "fxq/quant/fake_quantize.h"
 #include "fxq/quant/process_group.h"
+#include "fxq/quant/provenance.h"
+#include "fxq/quant/stage.h"
 #include "fxq/train/checkpoint.h"
 #include "fxq/train/losses.h"
 
@@ -26,6 +28,7 @@ struct QatTrainer::Run {
 
   absl::StatusOr<TrainReport> fit(BatchSource& data, BatchSource* validation);
   absl::StatusOr<bool> resume();
+  absl::Status check_same_run(const GraphModule& saved) const;
 
   absl::StatusOr<bool> epoch(BatchSource& data);
   absl::Status step(BatchSource& data, absl::Span<const int64_t> samples);
@@ -155,7 +158,7 @@ absl::StatusOr<bool> QatTrainer::Run::epoch(BatchSource& data) {
 absl::Status QatTrainer::Run::save() const {
   const auto group = process_group();
   if (options.checkpoint.empty() || (group && group->rank() != 0)) return absl::OkStatus();
-  return save_checkpoint(model, optimizer, at, options.checkpoint);
+  return save_checkpoint(model, optimizer, at, options);
 }
 
 absl::Status QatTrainer::Run::keep_best(double top1) {
@@ -208,16 +211,39 @@ absl::StatusOr<TrainReport> QatTrainer::Run::fit(BatchSource& data, BatchSource*
   return report;
 }
 
+// The march, the qconfigs and the options that it was made with.
+absl::Status QatTrainer::Run::check_same_run(const GraphModule& saved) const {
+  const GraphModule& mine = model.graph_module();
+  for (const char* key : {kMarchSetting, kQConfigsSetting, kRunSetting}) {
+    const auto theirs = saved.settings.find(key);
+    const std::string before = theirs == saved.settings.end() ? "" : theirs->second;
+    const std::string now = key == kRunSetting         ? run_settings(options)
+                            : mine.settings.count(key) ? mine.settings.at(key)
+                                                       : "";
+    if (before == now) continue;
+    return absl::FailedPreconditionError(
+        fmt::format("{} is of a run with other settings; begin anew (fxq qat --restart) or go on "
+                    "with the same.\n  "
+                    "{} then: {}\n  {} now: {}",
+                    options.checkpoint, key, before, key, now));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<bool> QatTrainer::Run::resume() {
   if (options.checkpoint.empty() || !std::filesystem::exists(options.checkpoint)) return false;
   FXQ_ASSIGN_OR_RETURN(Checkpoint checkpoint, load_checkpoint(options.checkpoint));
+  FXQ_RETURN_IF_ERROR(check_same_run(checkpoint.gm));
   const auto mine = model.graph_module().parameters();
+  checkpoint.gm.settings.erase(kRunSetting);
   checkpoint.gm.remove_unused();  // the tensors of the run, which no node reads
   model = ObservedGraphModule(std::move(checkpoint.gm), model.report);
   const auto saved = model.graph_module().parameters();
   bool same = mine.size() == saved.size();
   for (size_t i = 0; same && i < mine.size(); ++i) same = mine[i].sizes() == saved[i].sizes();
-  if (!same) return absl::DataLossError(options.checkpoint + " is of another model");
+  if (!same)
+    return absl::DataLossError(options.checkpoint +
+                               " is of another model; begin anew (fxq qat --restart)");
   optimizer = TrainOptimizer(saved, options);
   FXQ_RETURN_IF_ERROR(optimizer.set_state(checkpoint.optimizer));
   at::Generator generator = at::detail::getDefaultCPUGenerator();

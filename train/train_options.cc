@@ -114,4 +114,13 @@ double scheduled_rate(const TrainOptions& options, int64_t step, int64_t steps) 
   return options.learning_rate * (1 + std::cos(kPi * done)) / 2;
 }
 
+std::string run_settings(const TrainOptions& options) {
+  return fmt::format(
+      "optimizer={} learning_rate={} momentum={} weight_decay={} schedule={} gradient_clip={} "
+      "epochs={} batch={} seed={} distillation={} temperature={} freeze_after={} patience={}",
+      options.optimizer, options.learning_rate, options.momentum, options.weight_decay,
+      options.schedule, options.gradient_clip, options.epochs, options.batch, options.seed,
+      options.distillation, options.temperature, options.freeze_after, options.patience);
+}
+
 }  // namespace fxq

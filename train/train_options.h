@@ -55,6 +55,9 @@ struct TrainOptions {
   absl::Status validate() const;
 };
 
+// What decides the numbers of a run, as text: "optimizer=sgd learning_rate=0.01 ...".
+std::string run_settings(const TrainOptions& options);
+
 // Over `standard`: {"optimizer": "adam", "learning_rate": 1e-4, ...}; "" changes nothing. Errors
 // name unknown keys and the nearest known ones.
 absl::StatusOr<TrainOptions> train_options_from_json(std::string_view json,

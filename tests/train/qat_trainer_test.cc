@@ -103,6 +103,10 @@ TEST(QatTrainerTest, InterruptedAndResumedItIsTheSameRun) {
       done = !report->interrupted;
     }
     EXPECT_TRUE(done);
+    TrainOptions other = stopping;
+    other.learning_rate = 0.02;
+    const absl::Status refused = trainer(other).resume().status();
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("learning_rate=0.02"));
     EXPECT_EQ(parts, whole) << optimizer;
     std::filesystem::remove(path);
     std::filesystem::remove(path + ".best");
