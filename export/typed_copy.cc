@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "fxq/base/status.h"
+#include "fxq/export/check_guards.h"
 #include "fxq/export/deduce_inputs.h"
 #include "fxq/export/known_values.h"
 #include "fxq/graph/ivalue_convert.h"
@@ -303,7 +304,7 @@ absl::StatusOr<GraphModule> typed_copy(const GraphModule& model,
   }
   FXQ_RETURN_IF_ERROR(open_attention(copy).status());
   FXQ_RETURN_IF_ERROR(Typing(copy, args, options).run_all());
-  // They hold: Typing ran with other sizes on every dynamic axis.
+  FXQ_RETURN_IF_ERROR(check_guards(model, copy));
   FXQ_ASSIGN_OR_RETURN(const auto checked, drop_guards(copy));
   copy.guards.insert(copy.guards.end(), checked.begin(), checked.end());
   return copy;

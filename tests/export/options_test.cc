@@ -161,6 +161,32 @@ graph (%x: f32[2,4]) {
   EXPECT_TRUE(dynamic_batch_axes(net.graph, net.input).empty());
 }
 
+// The trial with other sizes may find the guard true: 2 and 3 rows are both no more than 4.
+TEST(OptionsTest, AnAxisThatAGuardDependsOnStaysFixed) {
+  constexpr const char* kGuarded = R"(
+graph (%x: f32[2,4]) {
+  %rows = size(%x, 0)
+  %many = gt_int(%rows, 4)
+  %few = not_bool(%many)
+  %guard = guard(%few, "net.py:3: %many is false, as for the example inputs")
+  %y = relu(%x)
+  return %y
+}
+)";
+  ExportOptions options;
+  options.dynamic_axes = {{"x", {{0, "N"}}}};
+  const std::string text = refusal(kGuarded, options);
+  EXPECT_TRUE(contains(text, "net.py:3")) << text;
+  EXPECT_TRUE(contains(text, "leave that axis out")) << text;
+  const FloatNet net = text_net(kGuarded);
+  EXPECT_TRUE(dynamic_batch_axes(net.graph, net.input).empty());
+  options.dynamic_axes = {{"x", {{1, "W"}}}};
+  const auto other = build(kGuarded, options);
+  ASSERT_NE(other, nullptr);
+  ASSERT_EQ(other->graph().node_size(), 1);
+  EXPECT_EQ(other->graph().node(0).op_type(), "Relu");
+}
+
 TEST(OptionsTest, InputsOfUnknownTypeAreDeduced) {
   constexpr const char* kConv = R"(
 module @conv = conv2d(weight: f32[4,3,3,3], bias: none)
