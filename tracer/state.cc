@@ -1,7 +1,10 @@
-// self.h = f(self.h, x)    ->    %h = get_attr h ... assign(%h, %new), before the output
-// self.cache: List, Optional, str, ...    ->    %c = @cache_state(false, none) ...
-// @cache_state(true, %new) What one call leaves for the next. A first reading takes every attribute
-// as it was saved; if a call stores in it what its data made, and read it before, a second reading
+// self.h = f(self.h, x)
+//     ->  %h = get_attr @h ... assign(%h, %new), before the output
+// self.cache = f(self.cache, x), a List, Optional, str, ...
+//     ->  %c = @cache_state(false, none) ... @cache_state(true, %new)
+//
+// What one call leaves for the next. A first reading takes every attribute as it was saved; if a
+// call stores in it what its data made, or other numbers, and read it before, a second reading
 // keeps it as state. Caches of what does not depend on data (anchors, tables of positions) need
 // none: each call fills them anew.
 #include <fmt/format.h>
@@ -32,6 +35,32 @@ bool depends_on_data(const ValuePtr& value) {
     depends |= part->is(Value::Kind::kNode) && reads_data(part->node, seen);
   });
   return depends;
+}
+
+bool is_number(const Value& value) {
+  const bool constant = value.is(Value::Kind::kConstant) && value.constant.isScalar();
+  const bool typed = value.is(Value::Kind::kNode) && value.type &&
+                     value.type->isSubtypeOf(*c10::NumberType::get());
+  return constant || typed;
+}
+
+std::vector<ValuePtr> numbers_in(const ValuePtr& value) {
+  std::vector<ValuePtr> numbers;
+  for_each_part(value, [&](const ValuePtr& part) {
+    if (is_number(*part)) numbers.push_back(part);
+  });
+  return numbers;
+}
+
+// [0] -> [size of x]: a position, a counter.
+bool numbers_change(const ValuePtr& before, const ValuePtr& after) {
+  const std::vector<ValuePtr> old = numbers_in(before), now = numbers_in(after);
+  if (old.empty()) return false;  // a cache that was empty
+  return !std::equal(old.begin(), old.end(), now.begin(), now.end(),
+                     [](const ValuePtr& a, const ValuePtr& b) {
+                       return a->is(Value::Kind::kConstant) && b->is(Value::Kind::kConstant) &&
+                              a->constant == b->constant;
+                     });
 }
 
 std::string slot_code(const c10::TypePtr& type) {
@@ -109,7 +138,8 @@ void ScriptReader::change_state(const JitNode* node, const ValuePtr& container) 
 // Of attributes that the first reading took as saved.
 void ScriptReader::note_lost(const Stored& stored) {
   if (!stored.was_read) return;
-  if (depends_on_data(attributes_.at(stored.key))) {
+  const ValuePtr& value = attributes_.at(stored.key);
+  if (depends_on_data(value) || numbers_change(stored.before, value)) {
     lost_state_.insert(stored.path);
   } else {
     guard(

@@ -173,6 +173,16 @@ def forward(self, x):
 )"));
 }
 
+// Made of sizes, not of data, and yet another one in each call.
+TEST(State, PositionsInAList) {
+  expect_state_is_kept(stateful({{"seen", c10::ListType::ofInts(), c10::List<int64_t>({0, 7})}}, R"(
+def forward(self, x):
+    at = self.seen[0]
+    self.seen = [at + x.size(0), self.seen[1]]
+    return x + at
+)"));
+}
+
 TEST(State, ListsThatGrowInPlace) {
   expect_state_is_kept(stateful({{"seen", c10::ListType::ofTensors(), c10::List<at::Tensor>()}}, R"(
 def forward(self, x):
