@@ -24,6 +24,9 @@ class BlockBuilder;
 class ExampleRunner;
 class Tracer;
 
+// A guard's text.
+std::string state_is_not_kept(const std::string& path);
+
 struct ReaderOptions {
   std::vector<std::string> leaves;
   const WrapRegistry* wraps = nullptr;

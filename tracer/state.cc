@@ -87,6 +87,12 @@ std::shared_ptr<OpaqueModule> make_slot(const c10::TypePtr& type, const c10::IVa
 
 }  // namespace
 
+std::string state_is_not_kept(const std::string& path) {
+  return fmt::format(
+      "{} is at the start of each call as it was saved; what the call stores in it is not kept",
+      path);
+}
+
 ValuePtr ScriptReader::slot_value(const std::string& name, const c10::TypePtr& type,
                                   const c10::IValue& value) {
   const std::string path = gm_.unique_path(name + "_state");
@@ -142,10 +148,7 @@ void ScriptReader::note_lost(const Stored& stored) {
   if (depends_on_data(value) || numbers_change(stored.before, value)) {
     lost_state_.insert(stored.path);
   } else {
-    guard(
-        fmt::format("{} is at the start of each call as it was saved; what the call stores in it "
-                    "is not kept",
-                    stored.path));
+    guard(state_is_not_kept(stored.path));
   }
 }
 

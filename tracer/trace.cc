@@ -181,12 +181,27 @@ absl::StatusOr<GraphModule> Tracer::read(const torch::jit::Module& module) const
   const c10::FunctionSchema& schema = module.get_method(options.method).function().getSchema();
   FXQ_RETURN_IF_ERROR(check_concrete_args(schema, options));
   FXQ_RETURN_IF_ERROR(check_inputs(schema, options));
-  // A second reading, and seldom a third, knows which attributes are state.
   std::set<std::string> state;
-  for (;;) {
-    const size_t known = state.size();
-    absl::StatusOr<GraphModule> gm = read_once(module, state);
-    if (state.size() == known) return gm;
+  absl::StatusOr<GraphModule> first = read_once(module, state);
+  if (state.empty()) return first;
+  absl::StatusOr<GraphModule> gm = read_with_state(module, state);
+  if (gm.ok() || !first.ok()) return gm;
+  // A state that no slot can hold, an object of a script class: what one call gives is still right.
+  for (const std::string& name : state) first->guards.push_back(state_is_not_kept(name));
+  return first;
+}
+
+// A second reading, and seldom a third, knows which attributes are state.
+absl::StatusOr<GraphModule> Tracer::read_with_state(const torch::jit::Module& module,
+                                                    std::set<std::string>& state) const {
+  try {
+    for (;;) {
+      const size_t known = state.size();
+      absl::StatusOr<GraphModule> gm = read_once(module, state);
+      if (state.size() == known) return gm;
+    }
+  } catch (const c10::Error& error) {
+    return absl::UnimplementedError(error.what_without_backtrace());
   }
 }
 

@@ -64,6 +64,8 @@ class Tracer {
 
  private:
   absl::StatusOr<GraphModule> read(const torch::jit::Module& module) const;
+  absl::StatusOr<GraphModule> read_with_state(const torch::jit::Module& module,
+                                              std::set<std::string>& state) const;
   // Adds to `state` what it found to be state, for a reading that knows it.
   absl::StatusOr<GraphModule> read_once(const torch::jit::Module& module,
                                         std::set<std::string>& state) const;
