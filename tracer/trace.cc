@@ -200,8 +200,8 @@ absl::StatusOr<GraphModule> Tracer::read_with_state(const torch::jit::Module& mo
       absl::StatusOr<GraphModule> gm = read_once(module, state);
       if (state.size() == known) return gm;
     }
-  } catch (const c10::Error& error) {
-    return absl::UnimplementedError(error.what_without_backtrace());
+  } catch (const std::exception& error) {  // a type that slot_code cannot name, among others
+    return absl::UnimplementedError(error.what());
   }
 }
 
