@@ -186,6 +186,7 @@ absl::StatusOr<FloatCall> script_call(Lowering& lowering, const Node& node) {
   const auto opaque =
       std::dynamic_pointer_cast<OpaqueModule>(lowering.graph_module().module(node.target()));
   if (!opaque) return absl::UnimplementedError("its module has no operator");
+  if (opaque->keeps_state()) return keeps_state();
   FXQ_ASSIGN_OR_RETURN(const at::Tensor bytes, script_to_bytes(opaque->script_module()));
   Inputs inputs(lowering);
   FXQ_RETURN_IF_ERROR(inputs.add_constant(node.target() + ".torchscript", bytes).status());

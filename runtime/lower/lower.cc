@@ -116,6 +116,7 @@ absl::Status check_numbers_are_read(const Lowering& lowering, const Node& node, 
 }
 
 absl::Status lower_call(Lowering& lowering, const Node& node) {
+  if (node.op() == OpId::kAssign) return keeps_state();
   if (writes_in_place(node)) {
     return absl::UnimplementedError(
         "writes into its argument in place, which a program cannot; assign a new tensor instead");

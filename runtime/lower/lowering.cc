@@ -155,4 +155,10 @@ void add_activation(Step& step, const Node& node) {
   step.attrs["clip_hi"] = static_cast<double>(static_cast<float>(6.0 / scale));
 }
 
+absl::Status keeps_state() {
+  return absl::UnimplementedError(
+      "it keeps a state from one call to the next, which a program does not; make the state an "
+      "input and an output of the model");
+}
+
 }  // namespace fxq

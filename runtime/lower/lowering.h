@@ -72,4 +72,7 @@ std::string dtype_text(const Type& type);
 // Writes activation and clip_hi of the node's epilogue.
 void add_activation(Step& step, const Node& node);
 
+// What a program refuses of models that remember.
+absl::Status keeps_state();
+
 }  // namespace fxq

@@ -67,6 +67,24 @@ TEST(TorchScriptPrograms, ListsThatDependOnDataAreRefusedWithTheirLine) {
   EXPECT_THAT(std::string(program.status().message()), HasSubstr("depends on the data"));
 }
 
+// A program would start each call with what calibration left there.
+TEST(TorchScriptPrograms, StateIsRefused) {
+  torch::jit::Module optional("Net");
+  optional.register_attribute("h", c10::OptionalType::create(c10::TensorType::get()),
+                              c10::IValue());
+  torch::jit::Module buffer("Net");
+  buffer.register_buffer("h", at::ones({2, 3}));
+  for (torch::jit::Module& module : std::vector<torch::jit::Module>{optional, buffer}) {
+    module.define(
+        "def forward(self, x):\n  h = self.h\n  y = x if h is None else x + h\n  self.h = y\n"
+        "  return y\n");
+    const auto gm = trace(module);
+    ASSERT_TRUE(gm.ok()) << gm.status();
+    const absl::Status refused = lower(*gm).status();
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("keeps a state from one call"));
+  }
+}
+
 // The branch that is taken decides whether there is a tensor at all.
 TEST(TorchScriptPrograms, WhatATenThrowsIsAStatus) {
   const auto program = program_of(
