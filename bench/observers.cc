@@ -15,30 +15,15 @@
 #include <limits>
 #include <memory>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
 #include "fxq/base/status.h"
 #include "fxq/quant/fuse_fx.h"
 #include "fxq/quant/prepare_fx.h"
 #include "fxq/tracer/shape_prop.h"
 #include "fxq/tracer/trace.h"
+#include "settings.h"
 
 namespace fxq {
 namespace {
-
-std::string setting(const char* name, const char* standard) {
-  const char* value = std::getenv(name);
-  return value ? value : standard;
-}
-
-std::vector<int64_t> dims(const std::string& text) {
-  std::vector<int64_t> result;
-  for (const auto part : absl::StrSplit(text, 'x')) {
-    int64_t dim = 0;
-    if (absl::SimpleAtoi(part, &dim)) result.push_back(dim);
-  }
-  return result;
-}
 
 struct Side {
   std::string name;

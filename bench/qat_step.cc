@@ -15,29 +15,14 @@
 #include <cstdlib>
 #include <limits>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
 #include "fxq/base/status.h"
 #include "fxq/quant/prepare_fx.h"
 #include "fxq/tracer/shape_prop.h"
 #include "fxq/tracer/trace.h"
+#include "settings.h"
 
 namespace fxq {
 namespace {
-
-std::string setting(const char* name, const std::string& standard) {
-  const char* value = std::getenv(name);
-  return value ? value : standard;
-}
-
-std::vector<int64_t> dims(const std::string& text) {
-  std::vector<int64_t> result;
-  for (const auto part : absl::StrSplit(text, 'x')) {
-    int64_t dim = 0;
-    if (absl::SimpleAtoi(part, &dim)) result.push_back(dim);
-  }
-  return result;
-}
 
 // A model that trains, and its best step so far.
 struct Side {
