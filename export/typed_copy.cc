@@ -305,8 +305,7 @@ absl::StatusOr<GraphModule> typed_copy(const GraphModule& model,
   FXQ_RETURN_IF_ERROR(open_attention(copy).status());
   FXQ_RETURN_IF_ERROR(Typing(copy, args, options).run_all());
   FXQ_RETURN_IF_ERROR(check_guards(model, copy));
-  FXQ_ASSIGN_OR_RETURN(const auto checked, drop_guards(copy));
-  copy.guards.insert(copy.guards.end(), checked.begin(), checked.end());
+  FXQ_RETURN_IF_ERROR(drop_guards(copy).status());
   return copy;
 }
 

@@ -1,9 +1,6 @@
 // The small passes that fit in a page each, one per .cc file of the same name.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "absl/status/statusor.h"
 #include "fxq/graph/graph_module.h"
 
@@ -17,8 +14,9 @@ absl::StatusOr<bool> dce(GraphModule& gm);
 // What writes into its operand, or is written into, keeps its clone.
 absl::StatusOr<bool> remove_identity(GraphModule& gm);
 
-// Removes guards, and what only they read; gives their messages.
-absl::StatusOr<std::vector<std::string>> drop_guards(GraphModule& gm);
+// Turns guards into lines of GraphModule::guards, and removes what only they read: nothing checks
+// them any more.
+absl::StatusOr<bool> drop_guards(GraphModule& gm);
 
 // Merges calls that are sure to compute the same value: pure, same callee, same arguments.
 absl::StatusOr<bool> cse(GraphModule& gm);

@@ -13,43 +13,11 @@
 
 #include "fxq/base/status.h"
 #include "fxq/graph/view.h"
+#include "fxq/passes/call_writer.h"
 #include "fxq/passes/cleanup.h"
 
 namespace fxq {
 namespace {
-
-// Writes calls before a node, on behalf of it. Types follow the first operand's dims.
-class Writer {
- public:
-  Writer(GraphModule& gm, Node* node)
-      : gm_(gm), node_(node), view_(gm, node), point_(gm.graph(), node) {}
-
-  const OpView& view() const { return view_; }
-
-  Node* call(OpId op, std::vector<Argument> args, const Type& type) {
-    Node* made = gm_.graph().call_op(op, std::move(args));
-    made->type = type;
-    made->owner = node_->owner;
-    made->source = node_->source;
-    return made;
-  }
-  Node* param(const std::string& name) {
-    if (!view_.has_param(name)) return nullptr;
-    if (Node* given = view_.param_node(name)) return given;
-    const std::string path = gm_.unique_path(node_->target() + "." + name);
-    const at::Tensor tensor = view_.param(name);
-    gm_.set_tensor(path, tensor);
-    Node* made = gm_.graph().get_attr(path);
-    made->type = Type::tensor(DType::kF32, tensor.sizes().vec());
-    return made;
-  }
-
- private:
-  GraphModule& gm_;
-  Node* node_;
-  OpView view_;
-  InsertionPoint point_;
-};
 
 using Dims = std::vector<Dim>;
 
@@ -59,9 +27,7 @@ Type typed(const Node* like, const std::function<Dims(const Dims&)>& dims) {
   return type;
 }
 
-Argument or_none(Node* node) { return node ? Argument(node) : Argument(); }
-
-Node* linear(Writer& writer, Node* x, const std::string& weight, const std::string& bias) {
+Node* linear(CallWriter& writer, Node* x, const std::string& weight, const std::string& bias) {
   Node* w = writer.param(weight);
   const int64_t out = writer.view().param(weight).size(0);
   const Type type = typed(x, [&](Dims dims) {
@@ -76,12 +42,13 @@ struct Heads {
 };
 
 // Part `index` of [N, T, 3 * D]: [N, heads, T, width].
-Node* take(Writer& writer, Node* parts, int64_t index) {
+Node* take(CallWriter& writer, Node* parts, int64_t index) {
   const Type type = typed(parts, [](const Dims& d) { return Dims{d.begin() + 1, d.end()}; });
   return writer.call(OpId::kSelect, {Argument(parts), Argument(int64_t{0}), Argument(index)}, type);
 }
 
-Node* split_heads(Writer& writer, Node* qkv, const std::vector<Node*>& sizes, const Heads& heads) {
+Node* split_heads(CallWriter& writer, Node* qkv, const std::vector<Node*>& sizes,
+                  const Heads& heads) {
   const Dim three{3, ""}, count{heads.count, ""}, width{heads.width, ""};
   Node* grouped = writer.call(
       OpId::kView,
@@ -96,7 +63,7 @@ Node* split_heads(Writer& writer, Node* qkv, const std::vector<Node*>& sizes, co
                      }));
 }
 
-Node* attend(Writer& writer, Node* parts, const Heads& heads) {
+Node* attend(CallWriter& writer, Node* parts, const Heads& heads) {
   Node* q = take(writer, parts, 0);
   Node* k = take(writer, parts, 1);
   Node* v = take(writer, parts, 2);
@@ -112,7 +79,7 @@ Node* attend(Writer& writer, Node* parts, const Heads& heads) {
   return writer.call(OpId::kMatmul, {Argument(scores), Argument(v)}, v->type);
 }
 
-Node* attention(Writer& writer, Node* x, const Heads& heads) {
+Node* attention(CallWriter& writer, Node* x, const Heads& heads) {
   const Type number = Type::of(Type::Kind::kInt);
   std::vector<Node*> sizes;
   for (int64_t i = 0; i < 2; ++i) {
@@ -131,7 +98,7 @@ Node* attention(Writer& writer, Node* x, const Heads& heads) {
   return linear(writer, y, "proj_weight", "proj_bias");
 }
 
-Node* norm(Writer& writer, Node* x, const std::string& index, int64_t width) {
+Node* norm(CallWriter& writer, Node* x, const std::string& index, int64_t width) {
   return writer.call(
       OpId::kLayerNorm,
       {Argument(x), Argument::ints({width}), or_none(writer.param("norm_weight_" + index)),
@@ -139,14 +106,14 @@ Node* norm(Writer& writer, Node* x, const std::string& index, int64_t width) {
       x->type);
 }
 
-Node* feed_forward(Writer& writer, Node* x) {
+Node* feed_forward(CallWriter& writer, Node* x) {
   Node* y = linear(writer, x, "ffn_weight_1", "ffn_bias_1");
   const OpId activation = writer.view().attr_bool("use_gelu") ? OpId::kGelu : OpId::kRelu;
   y = writer.call(activation, {Argument(y)}, y->type);
   return linear(writer, y, "ffn_weight_2", "ffn_bias_2");
 }
 
-Node* encoder_layer(Writer& writer, Node* x, const Heads& heads) {
+Node* encoder_layer(CallWriter& writer, Node* x, const Heads& heads) {
   const int64_t width = heads.count * heads.width;
   const bool first = writer.view().attr_bool("norm_first");
   auto add = [&](Node* a, Node* b) {
@@ -212,7 +179,7 @@ absl::Status open(GraphModule& gm, Node* node) {
   Node* result = is_layer(view) ? node : only_result(node);
   Node* made = nullptr;
   {
-    Writer writer(gm, node);
+    CallWriter writer(gm, node);
     Node* x = view.operand(0);
     made = is_layer(view) ? encoder_layer(writer, x, heads) : attention(writer, x, heads);
   }

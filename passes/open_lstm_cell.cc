@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "fxq/base/status.h"
-#include "fxq/graph/view.h"
+#include "fxq/passes/call_writer.h"
 #include "fxq/passes/cleanup.h"
 
 namespace fxq {
@@ -24,11 +24,9 @@ bool can_open(const Node& node) {
                      [](const Node* user) { return part_of(user) != nullptr; });
 }
 
-// Writes calls before the cell, on its behalf.
 class Cell {
  public:
-  Cell(GraphModule& gm, Node* node)
-      : gm_(gm), node_(node), view_(gm, node), point_(gm.graph(), node) {}
+  Cell(GraphModule& gm, Node* node) : gm_(gm), node_(node), writer_(gm, node) {}
 
   void open() {
     const std::vector<Argument>& state = *node_->args()[1].items();
@@ -54,16 +52,11 @@ class Cell {
 
  private:
   Node* call(OpId op, std::vector<Argument> args, const Type& type) {
-    Node* made = gm_.graph().call_op(op, std::move(args));
-    made->type = type;
-    made->owner = node_->owner;
-    made->source = node_->source;
-    return made;
+    return writer_.call(op, std::move(args), type);
   }
 
   Node* linear(Node* x, const char* weight, const char* bias) {
-    Node* b = view_.has_param(bias) ? view_.param_node(bias) : nullptr;
-    return call(OpId::kLinear, {x, view_.param_node(weight), b ? Argument(b) : Argument()}, gates_);
+    return call(OpId::kLinear, {x, writer_.param(weight), or_none(writer_.param(bias))}, gates_);
   }
 
   Node* gate(Node* chunks, int64_t index, OpId activation) {
@@ -83,8 +76,7 @@ class Cell {
 
   GraphModule& gm_;
   Node* node_;
-  OpView view_;
-  InsertionPoint point_;
+  CallWriter writer_;
   Type state_, gates_;
 };
 
@@ -94,7 +86,7 @@ absl::StatusOr<bool> open_lstm_cell(GraphModule& gm) {
   bool changed = false;
   for (Node* node : std::vector<Node*>(gm.graph().find_all(OpId::kLstmCell))) {
     const OpView view(gm, node);
-    if (!can_open(*node) || !view.param_node("w_ih") || !view.param_node("w_hh")) continue;
+    if (!can_open(*node) || !view.has_param("w_ih") || !view.has_param("w_hh")) continue;
     Cell(gm, node).open();
     changed = true;
   }

@@ -18,6 +18,8 @@ constexpr PassInfo kPasses[] = {
     {"constant_fold", "compute what depends on constants and frozen tensors only", constant_fold},
     {"cse", "merge calls that are sure to compute the same value", cse},
     {"dce", "remove calls, modules and tensors that nobody uses", dce},
+    {"drop_guards", "make lines of the guards on shapes; nothing checks them any more",
+     drop_guards},
     {"equalize", "balance the weights of layers that follow each other (for per-tensor scales)",
      equalize, false},
     {"fold_batch_norm", "fold batch norms of eval mode into the weighted op before them",
