@@ -9,14 +9,19 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <iterator>
+#include <random>
 #include <sstream>
+#include <unordered_map>
 
 #include "../tracer/script_source.h"
 #include "fmt/format.h"
 #include "fxq/graph/text.h"
 #include "fxq/graph/to_torchscript.h"
 #include "fxq/graph/verifier.h"
+#include "fxq/passes/effects.h"
 #include "fxq/passes/registry.h"
+#include "fxq/passes/replace_pattern.h"
 #include "module_source.h"
 
 namespace fxq {
@@ -61,10 +66,31 @@ std::string difference(const Seen& expected, const Seen& actual, double toleranc
   return "";
 }
 
+struct Rewrite {
+  const char *before, *after;
+};
+
+// What the same numbers can also be said by.
+constexpr Rewrite kRewrites[] = {
+    {"graph (%x) { %y = relu(%x) return %y }", "graph (%x) { %y = clamp_min(%x, 0.0) return %y }"},
+    {"graph (%x) { %y = neg(%x) return %y }", "graph (%x) { %y = mul_scalar(%x, -1.0) return %y }"},
+    {"graph (%x) { %y = abs(%x) return %y }",
+     "graph (%x) { %n = neg(%x) %y = maximum(%x, %n) return %y }"},
+    {"graph (%a, %b) { %y = add(%a, %b) return %y }",
+     "graph (%a, %b) { %y = add(%b, %a) return %y }"},
+    {"graph (%x) { %y = sigmoid(%x) return %y }",
+     "graph (%x) { %n = neg(%x) %s = sigmoid(%n) %y = rsub_scalar(%s, 1.0) return %y }"},
+    {"graph (%x) { %s = sigmoid(%x) %y = mul(%x, %s) return %y }",
+     "graph (%x) { %y = silu(%x) return %y }"},
+    {"graph (%x) { %t = tanh(%x) return %t }",
+     "graph (%x) { %d = mul_scalar(%x, 2.0) %s = sigmoid(%d) %e = mul_scalar(%s, 2.0) "
+     "%t = sub_scalar(%e, 1.0) return %t }"},
+};
+
 class RandomModule {
  public:
   explicit RandomModule(unsigned seed)
-      : seed_(seed), source_(testing::ModuleSource(seed).forward()) {}
+      : seed_(seed), rewrites_(seed), source_(testing::ModuleSource(seed).forward()) {}
 
   const std::string& source() const { return source_; }
   // False if LibTorch refused to run it: it writes over what it reads.
@@ -75,6 +101,7 @@ class RandomModule {
     torch::jit::Module module = script_module("def unused(self, x):\n    return x\n");
     module.register_attribute("calls", c10::IntType::get(), 3);
     module.define(source_);
+    module.train(seed_ % 2 == 0);
     for (const double sign : {1.0, -1.0}) {
       torch::jit::Module original = module.deepcopy();
       try {
@@ -85,8 +112,9 @@ class RandomModule {
     }
     auto gm = trace(module.deepcopy());
     if (!gm.ok()) return "capture: " + std::string(gm.status().message());
-    for (const auto& step : {&RandomModule::as_it_is, &RandomModule::as_text,
-                             &RandomModule::after_passes, &RandomModule::as_torchscript}) {
+    for (const auto& step :
+         {&RandomModule::as_it_is, &RandomModule::as_text, &RandomModule::after_passes,
+          &RandomModule::after_rewrites, &RandomModule::as_torchscript}) {
       std::string problem = (this->*step)(gm->copy(GraphModule::Copy::kCloneAll));
       if (!problem.empty()) return problem;
     }
@@ -140,6 +168,52 @@ class RandomModule {
     return "";
   }
 
+  std::string after_rewrites(GraphModule gm) {
+    for (int i = 0; i < 3; ++i) {
+      auto made = rewrite(gm);
+      if (!made.ok()) return "rewrite: " + std::string(made.status().message());
+      const std::string what = "after the rewrite " + *made;
+      if (const absl::Status valid = verify(gm); !valid.ok()) {
+        return what + " the graph is broken: " + std::string(valid.message());
+      }
+      std::string problem = compare(gm, what, kRounding);
+      if (!problem.empty()) return problem + "\n" + print_text(gm);
+    }
+    return "";
+  }
+
+  absl::StatusOr<std::string> rewrite(GraphModule& gm) {
+    const size_t kind = rewrites_() % (std::size(kRewrites) + 2);
+    if (kind == std::size(kRewrites)) return copy_into_another(gm);
+    if (kind > std::size(kRewrites)) return compute_twice(gm);
+    const Rewrite& rule = kRewrites[kind];
+    const auto made = replace_pattern(gm, rule.before, rule.after);
+    if (!made.ok()) return made.status();
+    return std::string(rule.before);
+  }
+
+  // One reader of a value gets a call of its own.
+  absl::StatusOr<std::string> compute_twice(GraphModule& gm) {
+    std::vector<Node*> calls;
+    for (Node* node : gm.graph().nodes()) {
+      if (node->is(NodeKind::kCallFunction) && !node->users().empty()) calls.push_back(node);
+    }
+    if (calls.empty() || !barriers(gm.graph()).empty()) return std::string("of nothing");
+    Node* call = calls[rewrites_() % calls.size()];
+    const InsertionPoint after = InsertionPoint::after(call);
+    Node* twin = gm.graph().node_copy(call, [](Node* input) { return Argument(input); });
+    gm.graph().replace_input(*call->users().begin(), call, twin);
+    return "of %" + call->name() + ", computed twice";
+  }
+
+  absl::StatusOr<std::string> copy_into_another(GraphModule& gm) {
+    GraphModule other = gm.copy_without_graph();
+    std::unordered_map<const Node*, Argument> values;
+    other.graph().output(other.graph().graph_copy(gm.graph(), values));
+    gm = std::move(other);
+    return std::string("into another graph");
+  }
+
   std::string as_torchscript(GraphModule gm) {
     const auto module = to_torchscript(gm);
     if (!module.ok()) return "to_torchscript: " + std::string(module.status().message());
@@ -157,6 +231,7 @@ class RandomModule {
   }
 
   unsigned seed_;
+  std::mt19937 rewrites_;
   std::string source_;
   std::vector<Seen> expected_;
 };
