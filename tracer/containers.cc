@@ -8,6 +8,7 @@
 
 #include "fxq/graph/view.h"
 #include "fxq/tracer/container_ops.h"
+#include "fxq/tracer/example_runner.h"
 #include "fxq/tracer/script_reader.h"
 
 namespace fxq {
@@ -111,7 +112,31 @@ void ScriptReader::unpack(const JitNode* node) {
   }
 }
 
-bool ScriptReader::call_container(const JitNode* node, const std::vector<ValuePtr>& args) {
+// How many tensors a list from a node has: what was asked for, or what the example gave.
+std::optional<int64_t> ScriptReader::count_of(const ValuePtr& list) {
+  const OpView view(gm_, list->node);
+  if (view.op() == OpId::kChunk && view.attr("chunks").is_constant()) {
+    return view.attr_int("chunks");
+  }
+  if (!options_.example || list->from_data) return std::nullopt;
+  const auto seen = options_.example->value_of(list->node);
+  if (!seen.ok() || !seen->isTensorList()) return std::nullopt;
+  return static_cast<int64_t>(seen->toTensorList().size());
+}
+
+// [q] + k_and_v.chunk(2)
+ValuePtr ScriptReader::taken_apart(const JitNode* node, const ValuePtr& list) {
+  const auto count = list->is(Value::Kind::kNode) ? count_of(list) : std::nullopt;
+  if (!count) return list;
+  guard(fmt::format("{}: %{} gives {} values", line_of(node), list->node->name(), *count));
+  std::vector<ValuePtr> items;
+  for (int64_t i = 0; i < *count; ++i) {
+    items.push_back(take_item(emitter_, list, i, c10::TensorType::get()));
+  }
+  return make_items(Value::Kind::kList, std::move(items), list->type);
+}
+
+bool ScriptReader::call_container(const JitNode* node, std::vector<ValuePtr> args) {
   if (args.empty() && node->kind() == torch::jit::aten::dict) {  // dict(), OrderedDict()
     bind(node->output(), make_items(Value::Kind::kDict, {}, node->output()->type()));
     return true;
@@ -123,6 +148,9 @@ bool ScriptReader::call_container(const JitNode* node, const std::vector<ValuePt
   };
   const bool of_lists = node->maybeSchema() && !node->schema().arguments().empty() &&
                         node->schema().arguments()[0].type()->kind() == c10::TypeKind::ListType;
+  if (of_lists && node->kind() == torch::jit::aten::add) {
+    for (ValuePtr& list : args) list = taken_apart(node, list);
+  }
   if (args[0]->is(Value::Kind::kTuple) || (args[0]->is(Value::Kind::kList) && of_lists)) {
     return result(call_list_op(node, args));
   }

@@ -35,8 +35,14 @@ std::string raised_text(const torch::jit::Node* raise) {
   return "";
 }
 
-// Only sizes and what numbers make of them: a program knows the answer before it runs.
+bool is_number(const Type& type) {
+  return type.kind == Type::Kind::kInt || type.kind == Type::Kind::kBool;
+}
+
+// Only sizes, numbers that the caller gives, and what numbers make of them: the answer is known
+// before anything is computed.
 bool is_shape_question(const Node* node) {
+  if (node->is(NodeKind::kPlaceholder)) return is_number(node->type);
   const OpDef& def = op_def(node->op());
   if (def.rule != Rule::kNotTensor || def.kernel.empty()) return false;
   if (node->op() == OpId::kSize || node->op() == OpId::kSizes) return true;
@@ -46,6 +52,7 @@ bool is_shape_question(const Node* node) {
 
 std::string shown(const c10::IValue& value) {
   if (value.isBool()) return value.toBool() ? "true" : "false";
+  if (value.isString()) return fmt::format("\"{}\"", value.toStringRef());
   return value.isInt() ? std::to_string(value.toInt()) : "?";
 }
 

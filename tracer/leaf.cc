@@ -104,6 +104,9 @@ class LeafReader {
     if (arg->is(Value::Kind::kConstant)) return make_constant(arg->constant, arg->type);
     if (arg->is(Value::Kind::kNumber)) return nullptr;
     if (arg->is(Value::Kind::kNode)) {
+      for (const Input& input : inputs_) {  // code may ask whether two arguments are one tensor
+        if (input.source == arg) return input.mirrored;
+      }
       // Traces hand tied weights from one module to the other as arguments.
       if (arg->node->is(NodeKind::kGetAttr)) {
         const std::string& path = arg->node->target();

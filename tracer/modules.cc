@@ -84,6 +84,10 @@ bool is_library(const std::string& name) { return name.rfind("torch.", 0) == 0; 
 
 }  // namespace
 
+std::string module_name(const c10::IValue& key) {
+  return key.isInt() ? std::to_string(key.toInt()) : key.toStringRef();
+}
+
 // A leaf of a torch.nn class has no modules inside: most readers never ask.
 std::string ScriptReader::module_path(const torch::jit::Module& module,
                                       const std::string& otherwise) {
@@ -228,6 +232,19 @@ void ScriptReader::get_attribute(const JitNode* node) {
   }
   const bool matters = !only_guards_warnings(node->output(), name);
   bind(node->output(), matters ? read_attribute(object, name) : attribute(object, name));
+}
+
+// self.layers[i], self.heads[key]: modules behind an interface.
+void ScriptReader::choose_module(const JitNode* node) {
+  const ValuePtr container = get(node->inputs()[0]);
+  const ValuePtr key = get(node->inputs()[1]);
+  const auto known = decide(node, key);
+  if (!known || !container->is(Value::Kind::kModule)) {
+    return problem(node, fmt::format("which module of '{}' is called depends on an argument: give "
+                                     "example inputs, which decide it, or fix the argument",
+                                     container->path));
+  }
+  bind(node->output(), read_attribute(container, module_name(*known)));
 }
 
 // What forward stores in an attribute: later code reads it, the next call too (state.cc). A number

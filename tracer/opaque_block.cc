@@ -79,14 +79,23 @@ class BlockBuilder {
 
   // Reads attributes of modules and objects now; false if the code keeps hold of one.
   bool lift_objects(std::string* why) {
-    inline_calls();
     for (size_t i = 0; i < args_.size(); ++i) {
       if (is_object(*args_[i])) objects_[graph_->inputs()[i]] = args_[i];
     }
+    inline_calls();
     find_objects(graph_->block());
     lift_writes();
     lift(graph_->block());
-    for (auto it = reads_.rbegin(); it != reads_.rend(); ++it) (*it)->destroy();
+    for (auto it = reads_.rbegin(); it != reads_.rend(); ++it) {
+      if ((*it)->output()->hasUses()) {
+        *why = fmt::format(
+            "it uses the module '{}' other than by reading attributes and calling "
+            "methods",
+            objects_.at((*it)->output())->path);
+        return false;
+      }
+      (*it)->destroy();
+    }
     const BlockWrites writes = container_writes(*graph_);
     for (const size_t index : writes.items) {
       if (!has_held_parts(args_[index])) continue;
@@ -142,13 +151,47 @@ class BlockBuilder {
     shifted->replaceInput(0, body->inputs()[0]);
   }
 
-  // A round does not reach calls inside of what it inlines unless LibTorch's optimizer is on. Calls
-  // of interfaces and recursive ones stay.
+  // A round does not reach calls inside of what it inlines unless LibTorch's optimizer is on.
+  // Recursive calls stay.
   void inline_calls() {
     constexpr int kDeepest = 32;
     for (int round = 0; round < kDeepest && has_calls(graph_->block()); ++round) {
+      name_modules(graph_->block());
       jit::Inline(*graph_);
     }
+  }
+
+  // Interfaces become the classes of the modules that are there: calls of those can be read.
+  void name_modules(jit::Block* block) {
+    for (auto it = block->nodes().begin(); it != block->nodes().end();) {
+      jit::Node* node = *it++;
+      for (jit::Block* inner : node->blocks()) name_modules(inner);
+      node = as_attribute(node);
+      const ValuePtr module = node->kind() == prim::GetAttr ? module_read_by(node) : nullptr;
+      if (!module) continue;
+      objects_[node->output()] = module;
+      node->output()->setType(module->type);
+    }
+  }
+
+  // self.layers[0] -> self.layers.0
+  jit::Node* as_attribute(jit::Node* node) {
+    if (node->kind() != c10::Symbol::fromQualString(kModuleIndex)) return node;
+    const auto key = jit::toIValue(node->input(1));
+    if (!key || objects_.count(node->input(0)) == 0) return node;
+    jit::WithInsertPoint before(node);
+    jit::Value* read = graph_->insertGetAttr(node->input(0), module_name(*key));
+    node->output()->replaceAllUsesWith(read);
+    node->destroy();
+    return read->node();
+  }
+
+  ValuePtr module_read_by(const jit::Node* node) {
+    const auto object = objects_.find(node->input());
+    if (object == objects_.end() || !object->second->is(Value::Kind::kModule)) return nullptr;
+    const std::string& name = node->s(jit::attr::name);
+    if (!object->second->constant.toModule().attr(name).isModule()) return nullptr;
+    return reader_.read_attribute(object->second, name);
   }
 
   static bool has_calls(jit::Block* block) {

@@ -8,6 +8,7 @@
 
 #include "fxq/graph/interpreter.h"
 #include "fxq/tracer/aliases.h"
+#include "fxq/tracer/example_runner.h"
 #include "fxq/tracer/rank.h"
 #include "fxq/tracer/script_reader.h"
 
@@ -57,6 +58,14 @@ bool is_dropped(const c10::Symbol& kind) {
 bool is_identity(const c10::Symbol& kind) {
   return kind == prim::unchecked_cast || kind == prim::unchecked_unwrap_optional ||
          kind == aten::_unwrap_optional || kind == aten::wait;
+}
+
+// An input, or what its op makes anew, if only as a view: not what may be the op's operand itself
+// (contiguous).
+bool is_own_object(const Value& value) {
+  if (value.node->is(NodeKind::kPlaceholder) || value.view) return true;
+  const c10::FunctionSchema* schema = value.node->schema();
+  return schema && !written_argument(*schema) && !aliased_argument(*schema, 0);
 }
 
 // true, false, or nothing if only running tells.
@@ -132,6 +141,52 @@ bool ScriptReader::fold(const JitNode* node, const std::vector<ValuePtr>& args) 
   return true;
 }
 
+// Python's `left is right`. Two inputs of the model are taken for two tensors, which is noted.
+std::optional<bool> ScriptReader::is_same_object(const JitNode* node, const ValuePtr& left,
+                                                 const ValuePtr& right) {
+  const auto no_left = known_none(left);
+  const auto no_right = known_none(right);
+  if (!no_left || !no_right) return std::nullopt;
+  if (*no_left || *no_right) return *no_left == *no_right;
+  if (!left->is(Value::Kind::kNode) || !right->is(Value::Kind::kNode)) return std::nullopt;
+  if (left == right || left->node == right->node) return true;
+  if (!is_own_object(*left) || !is_own_object(*right)) return std::nullopt;
+  const bool are_inputs =
+      left->node->is(NodeKind::kPlaceholder) && right->node->is(NodeKind::kPlaceholder);
+  if (!are_inputs) return false;
+  guard(fmt::format("{}: %{} and %{} are two tensors", line_of(node), left->node->name(),
+                    right->node->name()));
+  return false;
+}
+
+// By its static type; where that leaves several (Union, Optional, Any), by the example.
+std::optional<bool> ScriptReader::is_instance(const JitNode* node, const ValuePtr& value) {
+  const std::vector<c10::TypePtr>& wanted = node->tys(torch::jit::attr::types);
+  const auto is_one = [&](const c10::Type& type) {
+    return std::any_of(wanted.begin(), wanted.end(),
+                       [&](const c10::TypePtr& one) { return type.isSubtypeOf(*one); });
+  };
+  if (value->is(Value::Kind::kConstant)) return is_one(*value->constant.type());
+  const bool is_container = !value->is(Value::Kind::kNode) && value->type;
+  const c10::TypePtr type = is_container ? value->type : node->input()->type();
+  if (is_one(*type)) return true;
+  const bool may_be = std::any_of(wanted.begin(), wanted.end(),
+                                  [&](const c10::TypePtr& one) { return one->isSubtypeOf(*type); });
+  if (!may_be) return false;
+  const bool can_run = options_.example && value->is(Value::Kind::kNode);
+  const auto seen = can_run ? options_.example->value_of(value->node)
+                            : absl::StatusOr<c10::IValue>(absl::UnknownError("no example"));
+  if (!seen.ok()) {
+    problem(node, fmt::format("code asks for the type of a value that is {}: give example inputs, "
+                              "which decide it, or fix the argument",
+                              type->repr_str()));
+    return std::nullopt;
+  }
+  guard(fmt::format("{}: %{} is {}, as for the example inputs", line_of(node), value->node->name(),
+                    seen->type()->repr_str()));
+  return is_one(*seen->type());
+}
+
 bool ScriptReader::fold_identity(const JitNode* node, const std::vector<ValuePtr>& args) {
   const c10::Symbol kind = node->kind();
   if (is_identity(kind)) {
@@ -143,24 +198,17 @@ bool ScriptReader::fold_identity(const JitNode* node, const std::vector<ValuePtr
     return true;
   }
   if (kind == aten::__is__ || kind == aten::__isnot__) {
-    const auto left = known_none(args[0]);
-    const auto right = known_none(args[1]);
-    if (!left || !right || (!*left && !*right)) return false;
-    bind(node->output(), make_constant((*left == *right) == (kind == aten::__is__)));
-    return true;
+    const auto same = is_same_object(node, args[0], args[1]);
+    if (same) bind(node->output(), make_constant(*same == (kind == aten::__is__)));
+    return same.has_value();
   }
   if (kind == aten::slice && is_whole(node, args)) {
     bind(node->output(), args[0]);
     return true;
   }
   if (kind == prim::isinstance) {
-    c10::TypePtr type = node->input()->type();
-    if (args[0]->is(Value::Kind::kConstant)) type = args[0]->constant.type();
-    bool matches = false;
-    for (const c10::TypePtr& wanted : node->tys(torch::jit::attr::types)) {
-      matches |= type->isSubtypeOf(*wanted);
-    }
-    bind(node->output(), make_constant(matches));
+    const auto known = is_instance(node, args[0]);
+    if (known) bind(node->output(), make_constant(*known));
     return true;
   }
   return false;

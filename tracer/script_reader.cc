@@ -44,7 +44,7 @@ ValuePtr ScriptReader::run_graph(const torch::jit::Graph& graph, const std::vect
                                  const Owner& owner, bool library) {
   Frame next;
   next.library = library && !frames_.empty();
-  next.site = next.library ? frame().site : Site{"", owner};
+  next.site = Site{next.library ? frame().site.source : "", owner};
   next.call_source = next.site.source;
   frames_.push_back(std::move(next));
   for (size_t i = 0; i < graph.inputs().size(); ++i) {
@@ -136,6 +136,7 @@ void ScriptReader::dispatch(const JitNode* node) {
   static const auto* steps = new std::unordered_map<c10::Symbol, Step>{
       {prim::GetAttr, &ScriptReader::get_attribute},
       {prim::SetAttr, &ScriptReader::set_attribute},
+      {c10::Symbol::fromQualString(kModuleIndex), &ScriptReader::choose_module},
       {prim::CallMethod, &ScriptReader::call_method},
       {prim::CallFunction, &ScriptReader::call_function},
       {prim::If, &ScriptReader::run_if},

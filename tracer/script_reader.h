@@ -24,6 +24,10 @@ class BlockBuilder;
 class ExampleRunner;
 class Tracer;
 
+// self.layers[i]; the part's attribute, "0".
+inline constexpr const char* kModuleIndex = "prim::ModuleContainerIndex";
+std::string module_name(const c10::IValue& key);
+
 // A guard's text.
 std::string state_is_not_kept(const std::string& path);
 
@@ -95,6 +99,9 @@ class ScriptReader {
   void call_operator(const JitNode* node);
   bool fold(const JitNode* node, const std::vector<ValuePtr>& args);
   bool fold_identity(const JitNode* node, const std::vector<ValuePtr>& args);
+  std::optional<bool> is_same_object(const JitNode* node, const ValuePtr& left,
+                                     const ValuePtr& right);
+  std::optional<bool> is_instance(const JitNode* node, const ValuePtr& value);
   bool fold_size(const JitNode* node, const std::vector<ValuePtr>& args);
   bool fold_known_size(const JitNode* node, const std::vector<ValuePtr>& args);
   bool fold_rank(const JitNode* node, const ValuePtr& tensor);
@@ -102,7 +109,9 @@ class ScriptReader {
   void emit_operator(const JitNode* node, const std::vector<ValuePtr>& args);
 
   // -- containers (containers.cc)
-  bool call_container(const JitNode* node, const std::vector<ValuePtr>& args);
+  bool call_container(const JitNode* node, std::vector<ValuePtr> args);
+  std::optional<int64_t> count_of(const ValuePtr& list);
+  ValuePtr taken_apart(const JitNode* node, const ValuePtr& list);
   void construct(const JitNode* node);
   ValuePtr constructed(const JitNode* node);
   void unpack(const JitNode* node);
@@ -114,6 +123,7 @@ class ScriptReader {
   void note_tensors();
   std::string tensor_path(const at::Tensor& tensor, const std::string& otherwise);
   void get_attribute(const JitNode* node);
+  void choose_module(const JitNode* node);
   void set_attribute(const JitNode* node);
   void set_attribute(const ValuePtr& object, const std::string& name, const ValuePtr& value);
   ValuePtr attribute(const ValuePtr& object, const std::string& name);

@@ -117,7 +117,8 @@ INSTANTIATE_TEST_SUITE_P(Nets, OddNetTest,
                                            Net{"odd_upsamples", "trace"},
                                            Net{"odd_doubles", "script"},
                                            Net{"odd_doubles", "trace"}, Net{"odd_encoder", "trace"},
-                                           Net{"odd_encoder", "script"}, Net{"odd_lstm", "script"},
+                                           Net{"odd_encoder", "script"}, Net{"odd_heads", "script"},
+                                           Net{"odd_heads", "trace"}, Net{"odd_lstm", "script"},
                                            Net{"odd_lstm", "trace"}),
                          [](const auto& info) { return info.param.name + "_" + info.param.kind; });
 

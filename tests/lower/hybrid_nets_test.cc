@@ -78,30 +78,14 @@ TEST_P(HybridNetsTest, FakeQuantReferenceProgramAndSegmentsAgree) {
   expect_segments(*model, x);
 }
 
-constexpr const char* kNets[] = {"digits",
-                                 "onet",
-                                 "pnet",
-                                 "rnet",
-                                 "unet",
-                                 "odd_branch",
-                                 "odd_control",
-                                 "odd_chunks",
-                                 "odd_deconv",
-                                 "odd_encoder",
-                                 "odd_attention",
-                                 "odd_functional",
-                                 "odd_inplace",
-                                 "odd_kernels",
-                                 "odd_pools",
-                                 "odd_pyramid",
-                                 "odd_resized",
-                                 "odd_scalars",
-                                 "odd_se",
-                                 "odd_shared",
-                                 "odd_shuffle",
-                                 "odd_upsamples",
-                                 "mobilenet_v3_large",
-                                 "efficientnet_b0"};
+constexpr const char* kNets[] = {
+    "digits",         "onet",        "pnet",          "rnet",
+    "unet",           "odd_branch",  "odd_control",   "odd_chunks",
+    "odd_deconv",     "odd_encoder", "odd_heads",     "odd_attention",
+    "odd_functional", "odd_inplace", "odd_kernels",   "odd_pools",
+    "odd_pyramid",    "odd_resized", "odd_scalars",   "odd_se",
+    "odd_shared",     "odd_shuffle", "odd_upsamples", "mobilenet_v3_large",
+    "efficientnet_b0"};
 
 INSTANTIATE_TEST_SUITE_P(All, HybridNetsTest,
                          ::testing::Combine(::testing::ValuesIn(kNets),

@@ -135,6 +135,51 @@ class CachedObject(nn.Module):
         return F.relu(self.conv(x)) * scaler.factor
 
 
+@torch.jit.interface
+class Step(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pass
+
+
+class Widen(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.conv(x))
+
+
+class Squash(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x)
+
+
+class Chosen(nn.Module):
+    """Modules behind an interface: by index, by key, and called where data decides."""
+
+    last: Step
+
+    def __init__(self):
+        super().__init__()
+        self.steps = nn.ModuleList([Widen(), Squash()])
+        self.named = nn.ModuleDict({"widen": Widen(), "squash": Squash()})
+        self.last = Widen()
+
+    def forward(self, x):
+        for i in range(2):
+            step: Step = self.steps[i]
+            x = step.forward(x)
+        key = "wi" + "den"
+        named: Step = self.named[key]
+        x = named.forward(x)
+        if bool(x.mean() > 0.1):
+            x = self.last.forward(x)
+            step: Step = self.steps[1]
+            x = step.forward(x) * 2.0
+        return x
+
+
 class Constants(nn.Module):
     """Parameters as operands: a position embedding, a scale per channel."""
 
@@ -188,6 +233,7 @@ NETS = {
     "odd_resized": lambda: _net("odd_resized", ResizedByData(), 3, 8, 8, traced=False),
     "odd_constants": lambda: _net("odd_constants", Constants(), 3, 8, 8),
     "odd_cached": lambda: _net("odd_cached", CachedObject(), 3, 8, 8, traced=False),
+    "odd_chosen": lambda: _net("odd_chosen", Chosen(), 3, 8, 8, traced=False),
     "odd_levels": lambda: _net("odd_levels", Levels(), 3, 8, 8, traced=False),
     "odd_lstm": lambda: _net("odd_lstm", Lstm(), 7, 5),
     "odd_gru": lambda: _net("odd_gru", Gru(), 7, 5),

@@ -93,6 +93,21 @@ class Encoder(nn.Module):
         return self.fc(self.layer(x)[:, 0])
 
 
+class Heads(nn.Module):
+    """nn.MultiheadAttention of one tensor with itself, which torch has one kernel for, and of two."""
+
+    def __init__(self):
+        super().__init__()
+        self.own = nn.MultiheadAttention(16, 4, batch_first=True)
+        self.other = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.norm = nn.LayerNorm(16)
+
+    def forward(self, x):
+        y, _ = self.own(x, x, x)
+        z, _ = self.other(self.norm(x + y), x, x, need_weights=False)
+        return x + z
+
+
 class Doubles(nn.Module):
     """Scores that are weighed in float64, as scientific code does."""
 
@@ -122,5 +137,6 @@ NETS = {
     "odd_weights": lambda: _net("odd_weights", ComputedWeights(), 3, 8, 8, scripted=False),
     "odd_upsamples": lambda: _net("odd_upsamples", Upsamples(), 3, 8, 8),
     "odd_doubles": lambda: _net("odd_doubles", Doubles(), 3, 8, 8),
+    "odd_heads": lambda: _net("odd_heads", Heads(), 6, 16),
     "odd_encoder": lambda: _net("odd_encoder", Encoder(), 6, 16),
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "fxq/graph/leaf_module.h"
+#include "fxq/graph/text.h"
 #include "fxq/graph/to_torchscript.h"
 #include "fxq/tracer/shape_prop.h"
 #include "script_source.h"
@@ -129,6 +130,95 @@ def forward(self, x):
   EXPECT_TRUE(gm->forward({at::ones({2, 3})}).ok());
   EXPECT_THAT(std::string(gm->forward({at::ones({3, 3})}).status().message()),
               HasSubstr("gives 2 values"));
+}
+
+// A number that the caller gives decides: any other one is refused, not computed wrongly.
+TEST(Control, NumbersThatTheExampleHadAreChecked) {
+  const auto module = script_module(R"(
+def forward(self, x, n: int, flag: bool):
+    if flag:
+        x = x + 1.0
+    for i in range(n):
+        x = x * 2.0
+    return x
+)");
+  TraceOptions options;
+  const at::Tensor x = at::randn({2, 3});
+  options.example_inputs = {x, 2, true};
+  auto gm = trace(module, options);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  expect_equal_results(module, *gm, {x, 2, true});
+  EXPECT_THAT(gm->forward({x, 3, true}).status().message(),
+              HasSubstr("%n is 2, as for the example"));
+  EXPECT_THAT(gm->forward({x, 2, false}).status().message(), HasSubstr("%flag is true"));
+  auto any = trace(module);
+  ASSERT_TRUE(any.ok()) << any.status();
+  expect_equal_results(module, *any, {x, 3, false});
+}
+
+// It was taken for "is no int", since a Union is none.
+TEST(Control, TheTypeOfAUnionIsAskedForWhileTracing) {
+  const auto module = script_module(R"(
+def forward(self, x, k: Union[int, float]):
+    if isinstance(k, int):
+        return x + k
+    return x * k
+)");
+  const at::Tensor x = at::randn({2, 3});
+  EXPECT_THAT(trace(module).status().message(),
+              HasSubstr("code asks for the type of a value that is Union[float, int]"));
+  for (const c10::IValue& k : {c10::IValue(3), c10::IValue(0.5)}) {
+    TraceOptions options;
+    options.example_inputs = {x, k};
+    auto gm = trace(module, options);
+    ASSERT_TRUE(gm.ok()) << gm.status();
+    expect_equal_results(module, *gm, {x, k});
+  }
+}
+
+TEST(Control, TwoInputsAreTwoTensorsAndOneIsItself) {
+  const auto module = script_module(R"(
+def forward(self, x, y):
+    z = x.transpose(0, 1)
+    if x is y or z is x:
+        return x + 1.0
+    if x is x and z is not y:
+        return x + y
+    return z
+)");
+  const auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_THAT(gm->guards, ElementsAre(HasSubstr("%x and %y are two tensors")));
+  expect_equal_results(module, *gm, {at::randn({2, 2}), at::randn({2, 2})});
+}
+
+TEST(Control, ModulesBehindAnInterface) {
+  auto module = load_script_module(FXQ_MODELS_DIR "/odd_chosen.script.pt");
+  if (!module.ok()) GTEST_SKIP() << "no fixture: run ./dev setup";
+  module->eval();
+  const auto gm = trace(*module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_EQ(gm->graph().find_all(OpId::kConv2d).size(), 2U);  // the third is in the branch
+  expect_equal_results(*module, *gm, {at::randn({2, 3, 8, 8})});
+  expect_equal_results(*module, *gm, {at::full({2, 3, 8, 8}, 9.0)});
+  expect_equal_results(*module, *gm, {at::full({2, 3, 8, 8}, -9.0)});
+}
+
+// The code of torch's attention asks whether its arguments are one tensor.
+TEST(Control, AttentionIsReadInPlace) {
+  auto module = load_script_module(FXQ_MODELS_DIR "/odd_heads.script.pt");
+  if (!module.ok()) GTEST_SKIP() << "no fixture: run ./dev setup";
+  module->eval();
+  TraceOptions options;
+  options.example_inputs = {at::randn({2, 6, 16})};
+  const auto gm = trace(*module, options);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_EQ(gm->graph().find_all(OpId::kMultiHeadAttention).size(), 1U);
+  for (const Node* node : gm->graph().nodes()) {
+    EXPECT_TRUE(!node->is_call() || node->schema()) << print_text(*gm);
+  }
+  const at::NoGradGuard no_grad;
+  expect_equal_results(*module, *gm, {at::randn({2, 6, 16})});
 }
 
 TEST(Control, TheExampleIsNotChanged) {
