@@ -41,32 +41,34 @@ struct Heads {
   int64_t count, width;
 };
 
-// Part `index` of [N, T, 3 * D]: [N, heads, T, width].
-Node* take(CallWriter& writer, Node* parts, int64_t index) {
-  const Type type = typed(parts, [](const Dims& d) { return Dims{d.begin() + 1, d.end()}; });
-  return writer.call(OpId::kSelect, {Argument(parts), Argument(int64_t{0}), Argument(index)}, type);
-}
-
-Node* split_heads(CallWriter& writer, Node* qkv, const std::vector<Node*>& sizes,
-                  const Heads& heads) {
-  const Dim three{3, ""}, count{heads.count, ""}, width{heads.width, ""};
-  Node* grouped = writer.call(
-      OpId::kView,
-      {Argument(qkv), Argument::list({Argument(sizes[0]), Argument(sizes[1]), Argument(int64_t{3}),
-                                      Argument(heads.count), Argument(heads.width)})},
-      typed(qkv, [&](const Dims& d) {
-        return Dims{d[0], d[1], three, count, width};
-      }));
-  return writer.call(OpId::kPermute, {Argument(grouped), Argument::ints({2, 0, 3, 1, 4})},
-                     typed(grouped, [&](const Dims& d) {
-                       return Dims{d[2], d[0], d[3], d[1], d[4]};
+// Part `index` of [N, T, 3 * D] as [N, heads, T, width]. The batch stays where it is: there are
+// targets that cannot move it.
+Node* take(CallWriter& writer, Node* chunks, int64_t index, const std::vector<Node*>& sizes,
+           const Heads& heads) {
+  const Type part = chunks->type.elements[0];
+  Node* y = writer.call(OpId::kGetItem, {Argument(chunks), Argument(index)}, part);
+  const Dim count{heads.count, ""}, width{heads.width, ""};
+  y = writer.call(OpId::kView,
+                  {Argument(y), Argument::list({Argument(sizes[0]), Argument(sizes[1]),
+                                                Argument(heads.count), Argument(heads.width)})},
+                  typed(y, [&](const Dims& d) {
+                    return Dims{d[0], d[1], count, width};
+                  }));
+  return writer.call(OpId::kTranspose, {Argument(y), Argument(int64_t{1}), Argument(int64_t{2})},
+                     typed(y, [](const Dims& d) {
+                       return Dims{d[0], d[2], d[1], d[3]};
                      }));
 }
 
-Node* attend(CallWriter& writer, Node* parts, const Heads& heads) {
-  Node* q = take(writer, parts, 0);
-  Node* k = take(writer, parts, 1);
-  Node* v = take(writer, parts, 2);
+Node* attend(CallWriter& writer, Node* qkv, const std::vector<Node*>& sizes, const Heads& heads) {
+  const Type part = typed(qkv, [&](const Dims& d) {
+    return Dims{d[0], d[1], Dim{heads.count * heads.width, ""}};
+  });
+  Node* chunks = writer.call(
+      OpId::kChunk, {Argument(qkv), Argument(int64_t{3}), Argument(int64_t{-1})}, Type::list(part));
+  Node* q = take(writer, chunks, 0, sizes, heads);
+  Node* k = take(writer, chunks, 1, sizes, heads);
+  Node* v = take(writer, chunks, 2, sizes, heads);
   const double scale = 1.0 / std::sqrt(static_cast<double>(heads.width));
   q = writer.call(OpId::kMulScalar, {Argument(q), Argument(scale)}, q->type);
   k = writer.call(OpId::kTranspose, {Argument(k), Argument(int64_t{-2}), Argument(int64_t{-1})},
@@ -86,7 +88,7 @@ Node* attention(CallWriter& writer, Node* x, const Heads& heads) {
     sizes.push_back(writer.call(OpId::kSize, {Argument(x), Argument(i)}, number));
   }
   Node* qkv = linear(writer, x, "qkv_weight", "qkv_bias");
-  Node* y = attend(writer, split_heads(writer, qkv, sizes, heads), heads);
+  Node* y = attend(writer, qkv, sizes, heads);
   y = writer.call(OpId::kTranspose, {Argument(y), Argument(int64_t{1}), Argument(int64_t{2})},
                   typed(y, [](const Dims& d) {
                     return Dims{d[0], d[2], d[1], d[3]};
