@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include "absl/strings/ascii.h"
 #include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
 #include "fxq/cli/command.h"
@@ -89,7 +90,7 @@ absl::Status explain(const std::string& code) {
     for (const ReasonCode& row : reason_codes()) fmt::print("{}  {}\n", row.code, row.what);
     return absl::OkStatus();
   }
-  const ReasonCode* found = find_reason_code(code);
+  const ReasonCode* found = find_reason_code(absl::AsciiStrToUpper(code));
   if (!found) {
     std::vector<std::string> known;
     for (const ReasonCode& row : reason_codes()) known.emplace_back(row.code);

@@ -74,6 +74,11 @@ class Checker {
 
   CheckReport finish() {
     find_shared_modules();
+    if (published_march(report_.march) != report_.march) {
+      find("W106",
+           fmt::format("{} has no published op list; {}'s is used, provisionally",
+                       march_name(report_.march), march_name(published_march(report_.march))));
+    }
     if (has_bpu(report_.march)) {
       const Partitions partitions = partition(gm_);
       report_.partitions = partitions.to_string();

@@ -69,7 +69,7 @@ class Extraction {
       const Node* list = node.inputs().empty() ? nullptr : node.inputs()[0];
       return !node.type.is_tensor() || (list && own_.count(list) != 0);
     }
-    if (node.is_call() && computes_numbers(node)) return true;
+    if (node.is_call() && (computes_numbers(node) || op_def(node.op()).fills)) return true;
     const bool boundary = node.op() == OpId::kQuantize || node.op() == OpId::kDequantize;
     return node.is_call() && op_def(node.op()).rule == Rule::kNotTensor && !boundary;
   }

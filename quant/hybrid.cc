@@ -119,11 +119,11 @@ absl::Status refuse_cpu_ops(const QuantReport& report, March march) {
                              op.source.empty() ? "" : " at " + op.source, op.code, op.reason));
   }
   if (problems.empty()) return absl::OkStatus();
-  return problems.status(
-      absl::StatusCode::kUnimplemented,
-      fmt::format("{} op(s) do not run on {}; set hybrid=true to run them on the CPU, change them, "
-                  "or choose another march (`fxq explain CODE` says more):",
-                  problems.lines().size(), march_name(march)));
+  return problems.status(absl::StatusCode::kUnimplemented,
+                         fmt::format("{} op(s) do not run on {}; set hybrid=true (fxq: --hybrid) "
+                                     "to run them on the CPU, change them, "
+                                     "or choose another march (`fxq explain CODE` says more):",
+                                     problems.lines().size(), march_name(march)));
 }
 
 const Node* producer_of(const Node* value) {

@@ -24,8 +24,8 @@ struct MarchLimit {
 // All rows, in the order of the file.
 absl::Span<const MarchLimit> march_limits();
 
-// "kernel is 9, BERNOULLI2 allows 1 to 7", one line per limit that the call breaks. March::CPU has
-// no limits.
+// "kernel size is 9, BERNOULLI2 allows 1 to 7", one line per limit that the call breaks. March::CPU
+// has no limits.
 std::vector<std::string> broken_limits(March march, const OpView& view);
 
 }  // namespace fxq

@@ -133,6 +133,7 @@ bool computes_numbers(const Node& node) {
 bool is_plumbing(const Node& node) {
   if (!node.is_call() || computes_numbers(node)) return true;
   if (node.op() == OpId::kQuantStub || node.op() == OpId::kDeQuantStub) return true;
+  if (op_def(node.op()).fills) return true;
   return op_def(node.op()).rule == Rule::kNotTensor && !shares_operand(node);
 }
 

@@ -31,7 +31,8 @@ struct SupportQuestion {
 // nullopt: the call runs in integers.
 std::optional<Refusal> refuse_integers(const Node& node, const SupportQuestion& question);
 
-// Calls that quantization does not concern: sizes, numbers, lists, stubs.
+// Calls that quantization does not concern: sizes, numbers, lists, stubs, tensors of one number (a
+// constant, whatever its shape).
 bool is_plumbing(const Node& node);
 // pow(8.0, 0.5), a branch that gives a number: numbers of numbers, known before any data.
 bool computes_numbers(const Node& node);

@@ -176,7 +176,10 @@ class Partitioner {
 
   // Where a value comes from: -1 for the graph's inputs and constants.
   int place_of(const Node* value) const {
-    while (!is_op(*value) && !value->inputs().empty()) value = value->inputs()[0];
+    while (!is_op(*value) && !value->inputs().empty()) {
+      if (op_def(value->op()).fills) return -1;
+      value = value->inputs()[0];
+    }
     const auto found = place_.find(value);
     return found == place_.end() ? -1 : found->second;
   }

@@ -57,6 +57,7 @@ class Planner {
     FXQ_RETURN_IF_ERROR(resolver_.check_names());
     FXQ_RETURN_IF_ERROR(hybrid_.check_names());
     for (Node* node : nodes_) decide(node);
+    blame_kept_code();
     FXQ_RETURN_IF_ERROR(check_devices());
     for (Node* node : nodes_) {
       if (plan_.runs_in_integers(node)) connect(node);
@@ -90,6 +91,34 @@ class Planner {
     }
     non_negative_.back() = is_non_negative(*node, !refusal);
     if (!part) report(*node, plan_.runs_in_integers(node) ? qconfig : nullptr, refusal);
+  }
+
+  // if x.mean() > 0: what only computes the condition is where it is because of the `if`.
+  void blame_kept_code() {
+    std::unordered_map<const Node*, const Node*> behind;
+    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
+      behind[*node] = kept_code_behind(**node, behind);
+    }
+    for (OpStatus& op : plan_.report.ops) {
+      const bool by_itself = op.code == "E001" || op.code == "E004" || op.code == "E005";
+      const Node* code = by_itself ? behind.at(gm_.graph().find(op.node)) : nullptr;
+      if (!code) continue;
+      op.code = "E012";
+      op.reason =
+          fmt::format("only %{} reads it, which is TorchScript that is kept whole", code->name());
+    }
+  }
+
+  // The TorchScript that is the only purpose of a value; null if there is another one.
+  const Node* kept_code_behind(const Node& node,
+                               const std::unordered_map<const Node*, const Node*>& behind) const {
+    const Node* code = nullptr;
+    for (const Node* user : node.users()) {
+      if (!user->is_call() || plan_.runs_in_integers(user)) return nullptr;
+      code = user->schema() ? behind.at(user) : user;
+      if (!code) return nullptr;
+    }
+    return code;
   }
 
   std::optional<Refusal> refuse_by_rule(const Node& node) const {
@@ -128,7 +157,7 @@ class Planner {
       if (!plan_.runs_in_integers(node)) continue;
       for (const Node* operand : value_operands(gm_, *node)) {
         const Node* previous = producer_of(operand);
-        if (!previous->is_call() || previous->op() == OpId::kQuantStub) continue;
+        if (!previous->is_call() || is_plumbing(*previous)) continue;
         if (plan_.is_integer_value(previous)) continue;
         const QConfig* qconfig = resolver_.find(*previous);
         if (qconfig && qconfig->activation) continue;

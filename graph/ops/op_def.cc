@@ -73,6 +73,7 @@ constexpr uint8_t q8 = kQ8, q16 = kQ16;
 #define NON_NEGATIVE .set(&OpDef::non_negative)
 #define KEEPS_SIGN .set(&OpDef::keeps_sign)
 #define KEEPS_RANK .set(&OpDef::keeps_rank)
+#define FILLS .set(&OpDef::fills)
 #define KEEPS_ALL .set(&OpDef::keeps_all)
 #define WRITTEN_BACK_BY(overload) .set_text(&OpDef::written_back_by, "aten::" #overload)
 #define UNDONE_BY(overload) .set_text(&OpDef::undone_by, "aten::" #overload)

@@ -46,6 +46,7 @@ struct OpDef {
   bool is_activation = false;                  // may end a fused op
   bool non_negative = false;                   // the result is never below zero
   bool keeps_sign = false;                     // the result is non-negative if all operands are
+  bool fills = false;                          // every element of the result is one number
   bool keeps_all = false;                      // the result holds every element of the operand
   bool keeps_rank = false;  // dimensions of the result: those of the operand with most
   // Of a view, the overload that puts a changed part back: (base, part, the view's other

@@ -17,6 +17,7 @@ namespace fxq {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 namespace fs = std::filesystem;
 
 struct Outcome {
@@ -370,8 +371,18 @@ TEST_F(CliTest, CheckSaysWhatAMarchWouldRun) {
   refused("check " + net + " --march bays --shape 1x1x8x8", "did you mean");
 }
 
+// The comparison of `if x.mean() > 0` is not what the march lacks: the `if` is.
+TEST_F(CliTest, CheckBlamesTheBranchForItsCondition) {
+  const std::string net = fixture("odd_branch.script.pt");
+  if (!fs::exists(net)) GTEST_SKIP() << "make the fixture models first";
+  const Outcome table = fxq("check " + net + " --march bayes --shape 2x3x8x8");
+  EXPECT_THAT(table.text, HasSubstr("E012  only %opaque_if reads it"));
+  EXPECT_THAT(table.text, Not(HasSubstr("E005")));
+}
+
 TEST_F(CliTest, ExplainKnowsEveryCode) {
   EXPECT_THAT(fxq("explain E010").text, HasSubstr("a limit of the march"));
+  EXPECT_THAT(fxq("explain e010").text, HasSubstr("a limit of the march"));
   EXPECT_THAT(fxq("explain").text, HasSubstr("W102"));
   refused("explain E0100", "did you mean");
 }

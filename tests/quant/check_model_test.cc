@@ -72,7 +72,32 @@ TEST(CheckModelTest, AModelThatPasses) {
   const CheckReport small = check(quant_test::kConvReluLinear, March::BERNOULLI2);
   EXPECT_EQ(row(small, "fc").code, "E001");
   EXPECT_EQ(row(small, "flat").code, "E010");
-  EXPECT_THAT(row(small, "flat").reason, HasSubstr("rank is 2, BERNOULLI2 allows 4 only"));
+  EXPECT_THAT(row(small, "flat").reason,
+              HasSubstr("the number of dimensions is 2, BERNOULLI2 allows 4 only"));
+}
+
+// torch.zeros(x.size(0), 8), the first state of a recurrent net: no march has an op for it.
+TEST(CheckModelTest, ATensorOfOneNumberIsAConstant) {
+  const CheckReport report = check(R"(
+module @a = linear(weight: f32[8,4], bias: none)
+module @b = linear(weight: f32[8,8], bias: none)
+graph (%x: f32[2,4]) {
+  %a = linear @a(%x) : f32[2,8]
+  %n = size(%a, 0) : int
+  %zeros = zeros([%n, 8]) : f32[2,8]
+  %b = linear @b(%zeros) : f32[2,8]
+  %y = add(%a, %b) : f32[2,8]
+  return %y
+}
+)",
+                                   March::BAYES);
+  EXPECT_TRUE(report.passes) << report.to_string();
+  EXPECT_THAT(report.to_string(), HasSubstr("1 segments (BPU 1, CPU 0), 0 copies"));
+}
+
+TEST(CheckModelTest, AMarchWithoutAListSaysSo) {
+  EXPECT_THAT(check(quant_test::kConvReluLinear, March::META).to_string(),
+              HasSubstr("W106: META has no published op list; BAYES's is used, provisionally"));
 }
 
 TEST(CheckModelTest, FindingsNameUnfusedSharedAndWideWeights) {

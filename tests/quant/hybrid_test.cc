@@ -148,8 +148,9 @@ graph (%x: f32[1,4,8,8]) {
                                            options));
   EXPECT_THAT(text, HasSubstr("3 op(s) do not run on BERNOULLI2"));
   EXPECT_THAT(text, HasSubstr("set hybrid=true"));
-  EXPECT_THAT(text, HasSubstr("%big (conv2d) in 'big' at net.py:7: E010 kernel is 9, BERNOULLI2 "
-                              "allows 1 to 7; dilation is 3, BERNOULLI2 allows 1, 2 or 4"));
+  EXPECT_THAT(text,
+              HasSubstr("%big (conv2d) in 'big' at net.py:7: E010 kernel size is 9, BERNOULLI2 "
+                        "allows 1 to 7; dilation is 3, BERNOULLI2 allows 1, 2 or 4"));
   EXPECT_THAT(text, HasSubstr("%selu (selu) in 'act' at net.py:8: E001 BERNOULLI2 has no selu"));
   EXPECT_THAT(text, HasSubstr("%fc (linear) in 'fc' at net.py:9: E001 BERNOULLI2 has no linear"));
 }
