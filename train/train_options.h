@@ -37,7 +37,10 @@ struct TrainOptions {
   double gradient_clip = 1.0;       // largest norm of all gradients together; 0: none
   int64_t epochs = 1;
   int64_t batch = 32;  // of all processes together
-  int64_t seed = 0;    // of the order of samples
+  int64_t seed = 0;    // of the order of samples and of augmentation
+  // Augmentation of pictures (augment.h): mirrored by chance, moved by up to so many pixels.
+  bool horizontal_flip = false;
+  int64_t shift = 0;
   // Weight of the teacher's soft labels in the loss, and the temperature they have.
   double distillation = 0.0;
   double temperature = 2.0;
@@ -48,6 +51,9 @@ struct TrainOptions {
   int64_t checkpoint_every = 0;  // steps; 0: after each epoch
   // f(outputs, labels) -> scalar; unset: cross entropy.
   std::function<at::Tensor(const at::Tensor&, const at::Tensor&)> loss;
+  // Called before the first step of every epoch (of this process) with its position; `step` is the
+  // number of steps that a resumed epoch has behind it, `samples` those of a step.
+  std::function<void(const TrainProgress&)> on_epoch;
   // Called after every step; false ends the run in order, with a checkpoint if there is one.
   std::function<bool(const TrainProgress&)> on_step;
 
