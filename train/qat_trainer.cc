@@ -52,7 +52,7 @@ struct QatTrainer::Run {
   TrainPosition at;
   int64_t steps_per_epoch = 0;
   std::string data_seen;  // fingerprints of training and validation data
-  bool frozen = false;
+  bool frozen = false, bn_frozen = false;
   double last_loss = 0;
   std::optional<GraphModule> best;
 };
@@ -83,9 +83,14 @@ std::vector<int64_t> QatTrainer::Run::order(int64_t samples) const {
 
 void QatTrainer::Run::freeze_if_due() {
   const auto all = static_cast<double>(steps_per_epoch * options.epochs);
-  if (frozen || static_cast<double>(at.total) < options.freeze_after * all) return;
-  if (options.freeze_after >= 1) return;
-  freeze_bn_stats(model);
+  const auto is_due = [&](double share) {
+    return share < 1 && static_cast<double>(at.total) >= share * all;
+  };
+  if (!bn_frozen && is_due(std::min(options.freeze_after, options.freeze_bn_after.value_or(1)))) {
+    freeze_bn_stats(model);
+    bn_frozen = true;
+  }
+  if (frozen || !is_due(options.freeze_after)) return;
   enable_observers(model, false);
   frozen = true;
 }
@@ -328,6 +333,7 @@ absl::StatusOr<QatTrainer> QatTrainer::create(ObservedGraphModule model, TrainOp
     return absl::FailedPreconditionError(
         "QatTrainer: no parameter of the model requires a gradient");
   }
+  if (!options.freeze_bn_after) options.freeze_bn_after = is_calibrated(model) ? 0 : 1;
   return QatTrainer(std::make_unique<Run>(std::move(model), std::move(options)));
 }
 

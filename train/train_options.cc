@@ -27,6 +27,11 @@ bool read(const nlohmann::json& value, double& field) {
   return value.is_number();
 }
 
+bool read(const nlohmann::json& value, std::optional<double>& field) {
+  if (value.is_number()) field = value.get<double>();
+  return value.is_number();
+}
+
 bool read(const nlohmann::json& value, int64_t& field) {
   if (value.is_number_integer()) field = value.get<int64_t>();
   return value.is_number_integer();
@@ -62,6 +67,7 @@ const Key kKeys[] = {
     FXQ_KEY(distillation, "a number"),
     FXQ_KEY(temperature, "a number"),
     FXQ_KEY(freeze_after, "a number"),
+    FXQ_KEY(freeze_bn_after, "a number"),
     FXQ_KEY(patience, "an int"),
     FXQ_KEY(checkpoint_every, "an int"),
 };
@@ -87,6 +93,8 @@ absl::Status TrainOptions::validate() const {
   want(distillation >= 0 && distillation <= 1, "distillation is in 0..1");
   want(temperature > 0, "temperature is above 0");
   want(freeze_after >= 0 && freeze_after <= 1, "freeze_after is in 0..1");
+  const double bn = freeze_bn_after.value_or(0);
+  want(bn >= 0 && bn <= 1, "freeze_bn_after is in 0..1");
   want(patience >= 0 && checkpoint_every >= 0, "patience and checkpoint_every are not negative");
   if (problems.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format("training: {}", fmt::join(problems, "; ")));
@@ -126,11 +134,11 @@ std::string run_settings(const TrainOptions& options) {
   return fmt::format(
       "optimizer={} learning_rate={} momentum={} weight_decay={} schedule={} gradient_clip={} "
       "epochs={} batch={} seed={} distillation={} temperature={} freeze_after={} patience={} "
-      "horizontal_flip={} shift={}",
+      "horizontal_flip={} shift={} freeze_bn_after={}",
       options.optimizer, options.learning_rate, options.momentum, options.weight_decay,
       options.schedule, options.gradient_clip, options.epochs, options.batch, options.seed,
       options.distillation, options.temperature, options.freeze_after, options.patience,
-      options.horizontal_flip, options.shift);
+      options.horizontal_flip, options.shift, options.freeze_bn_after.value_or(1));
 }
 
 }  // namespace fxq

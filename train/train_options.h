@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -46,6 +47,9 @@ struct TrainOptions {
   double temperature = 2.0;
   // After this share of all steps, statistics of batch norms and observers stay as they are.
   double freeze_after = 1.0;
+  // The same of batch norms alone, if that is earlier. Unset: 0 for a model that was calibrated,
+  // whose statistics are those of the float model (README.md says why), else 1.
+  std::optional<double> freeze_bn_after;
   int64_t patience = 0;  // epochs without a better validation top-1 that end the run; 0: all epochs
   std::string checkpoint;        // file to save the run to and to resume it from; "": none
   int64_t checkpoint_every = 0;  // steps; 0: after each epoch

@@ -2,6 +2,8 @@
 #include "fxq/train/qat_trainer.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
@@ -9,6 +11,7 @@
 
 #include <filesystem>
 
+#include "fxq/graph/leaf_module.h"
 #include "fxq/quant/convert_fx.h"
 #include "fxq/quant/prepare_fx.h"
 #include "fxq/train/losses.h"
@@ -206,6 +209,35 @@ TEST(QatTrainerTest, ARunThatCollapsesIsAnError) {
   const auto report = QatTrainer::create(trained_model(*data), wild)->fit(*data);
   EXPECT_EQ(report.status().code(), absl::StatusCode::kAborted) << report.status();
   EXPECT_THAT(message(report), HasSubstr("smaller learning_rate (it is 30)"));
+}
+
+at::Tensor running_means(ObservedGraphModule& model) {
+  std::vector<at::Tensor> means;
+  for (const std::string& path : model.graph_module().module_paths()) {
+    for (const auto& [name, tensor] : model.graph_module().module(path)->tensors()) {
+      if (name.find("running_mean") != std::string::npos) means.push_back(tensor.clone());
+    }
+  }
+  return at::cat(means);
+}
+
+// Channels whose weights a coarse scale rounds to zero have no variance: statistics that follow
+// them make their folded weights grow until they own the scale.
+TEST(QatTrainerTest, StatisticsOfACalibratedModelStay) {
+  auto data = tiny_data(64, 1);
+  for (const bool calibrated : {false, true}) {
+    for (const std::optional<double> after :
+         {std::optional<double>(), std::optional<double>(1.0)}) {
+      TrainOptions with_bn = options();
+      with_bn.epochs = 1;
+      with_bn.freeze_bn_after = after;
+      ObservedGraphModule model = calibrated ? trained_model(*data) : *prepare_qat_fx(tiny_net());
+      const at::Tensor before = running_means(model);
+      QatTrainer run = *QatTrainer::create(std::move(model), with_bn);
+      ASSERT_TRUE(run.fit(*data).ok());
+      EXPECT_EQ(at::equal(running_means(run.model()), before), calibrated && !after);
+    }
+  }
 }
 
 TEST(QatTrainerTest, TheModelIsNeverWorseThanItsStart) {
