@@ -23,6 +23,10 @@
 namespace fxq {
 namespace {
 
+// The float model is at hand here: half of the loss is to stay near it, which keeps a model that
+// quantizes well from getting worse.
+constexpr double kDistillation = 0.5;
+
 struct QatArguments {
   QuantizeArguments job;  // its --calib is the training data
   std::string labels, validation_labels, checkpoint;
@@ -63,7 +67,8 @@ absl::StatusOr<std::unique_ptr<BatchSource>> open_samples(const QuantizeJob& job
 
 absl::StatusOr<TrainOptions> read_options(const QatArguments& arguments, const Settings& settings) {
   TrainOptions options;
-  FXQ_ASSIGN_OR_RETURN(options, train_options_from_json(settings.config.qat));
+  options.distillation = kDistillation;
+  FXQ_ASSIGN_OR_RETURN(options, train_options_from_json(settings.config.qat, options));
   if (arguments.epochs > 0) options.epochs = arguments.epochs;
   if (arguments.train_batch > 0) options.batch = arguments.train_batch;
   if (arguments.rate > 0) options.learning_rate = arguments.rate;
@@ -92,6 +97,23 @@ absl::StatusOr<QConfigDict> training_qconfigs(const QatArguments& arguments,
     dict.module_qconfig.emplace_back(name, std::nullopt);
   }
   FXQ_RETURN_IF_ERROR(expand_globs(job.fused(), dict));
+  return dict;
+}
+
+// Those of calibration. averaging_constant 0 is for training: it keeps calibrated scales, and would
+// end calibration after one batch.
+QConfigDict calibration_qconfigs(QConfigDict dict) {
+  const auto follow_data = [](std::optional<QConfig>& qconfig) {
+    if (!qconfig || !qconfig->activation) return;
+    FakeQuantizeOptions options = qconfig->activation->options();
+    if (options.observer_kwargs.averaging_constant != 0.0) return;
+    options.observer_kwargs.averaging_constant.reset();
+    qconfig->activation = FakeQuantizeFactory(std::move(options));
+  };
+  follow_data(dict.global);
+  for (auto* entries : {&dict.module_type, &dict.module_name, &dict.module_qconfig}) {
+    for (auto& [name, qconfig] : *entries) follow_data(qconfig);
+  }
   return dict;
 }
 
@@ -174,7 +196,8 @@ absl::Status qat(const QatArguments& arguments) {
   }
   BatchSource& judge = held_out ? *held_out : *data;
   FXQ_ASSIGN_OR_RETURN(const double float_top1, evaluate_top1(job.fused(), judge));
-  FXQ_ASSIGN_OR_RETURN(ObservedGraphModule calibrated, job.calibrated(job.settings().qconfigs));
+  FXQ_ASSIGN_OR_RETURN(ObservedGraphModule calibrated,
+                       job.calibrated(calibration_qconfigs(job.settings().qconfigs)));
   FXQ_ASSIGN_OR_RETURN(const double calibrated_top1, evaluate_top1(calibrated, judge));
   fmt::print("top-1 on {}: float {:.2f} %, calibrated {:.2f} %\n",
              held_out ? "validation data" : "training data", 100 * float_top1,
@@ -249,7 +272,8 @@ Command add_qat(CLI::App& root) {
       "  fxq qat m.pt --data x.npy --labels y.npy -o m.fxq\n"
       "  fxq qat m.pt --data x.npy --labels y.npy --validation vx.npy --validation-labels vy.npy\n"
       "      --config c.json --epochs 3 -o m.fxq\n"
-      "Ctrl-C saves the run; the same command goes on. Training options in --config:\n"
+      "Ctrl-C saves the run; the same command goes on. Half of the loss is distillation from the\n"
+      "float model. Training options in --config:\n"
       "  {\"qat\": {\"optimizer\": \"adam\", \"learning_rate\": 1e-4, \"distillation\": 0.5,\n"
       "           \"freeze_after\": 0.8, \"patience\": 2, \"shift\": 2}, \"qconfig\": {\"\": "
       "{\"weight_fake_quant\": \"lsq\"}}}");

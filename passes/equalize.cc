@@ -1,6 +1,7 @@
 // r1[c] = max |W1[c]|, r2[c] = max |W2[:, c]|, s[c] = sqrt(r1 / r2):
 // W1[c] /= s[c], b1[c] /= s[c], W2[:, c] *= s[c]; then both have max sqrt(r1 * r2). f(x / s) is
-// f(x) / s for s > 0 where f is a relu, leaky_relu, prelu or a pool. Chains converge in a few rounds.
+// f(x) / s for s > 0 where f is a relu, leaky_relu, prelu or a pool. Chains converge in a few
+// rounds.
 #include "fxq/passes/equalize.h"
 
 #include <ATen/core/Tensor.h>

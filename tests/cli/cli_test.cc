@@ -167,6 +167,24 @@ TEST_F(QatCliTest, AnOutputThatCannotBeWrittenIsRefusedBeforeTraining) {
   EXPECT_THAT(checkpoint.text, ::testing::Not(HasSubstr("epoch")));
 }
 
+// averaging_constant 0 keeps what calibration found; it ended calibration after the first batch,
+// here a picture that is nearly black.
+TEST_F(QatCliTest, FrozenScalesAreThoseOfTheWholeCalibration) {
+  const HostTensor images = *read_npy(digits("test_images.npy"));
+  HostTensor dark(images.dtype(), images.dims());
+  for (size_t i = 0; i < images.data<float>().size(); ++i) {
+    dark.mutable_data<float>()[i] = images.data<float>()[i] * (i < 64 ? 1e-3F : 1.0F);
+  }
+  ASSERT_TRUE(write_npy(in("x.npy"), dark).ok());
+  std::ofstream(in("c.json"))
+      << R"({"batch": 1, "qconfig": {"": {"activation_qkwargs": {"averaging_constant": 0}}}})";
+  const Outcome frozen =
+      fxq("qat " + digits("digits.script.pt") + " --data " + in("x.npy") + " --labels " +
+          digits("test_labels.npy") + " -q -o " + in("a.fxq") + " --config " + in("c.json"));
+  ASSERT_EQ(frozen.code, 0) << frozen.text;
+  EXPECT_THAT(frozen.text, HasSubstr("calibrated 9"));
+}
+
 TEST_F(QatCliTest, AugmentationIsReproducible) {
   const std::string options = " --shift 1 --flip --epochs 2 --learning-rate 1e-4";
   ASSERT_EQ(fxq(qat(in("a.fxq")) + options).code, 0);
