@@ -1,6 +1,7 @@
 // Cross-layer equalization (arXiv 1906.04721): weights of two layers with nothing but relus
-// (leaky_relu, prelu) and pools between them are rescaled channel by channel, so that per-tensor scales fit both. The function of
-// the graph stays the same. Off by default: a pass by name, and `fxq quantize --equalize`.
+// (leaky_relu, prelu) and pools between them are rescaled channel by channel, so that per-tensor
+// scales fit both. The function of the graph stays the same. Off by default: a pass by name, and
+// `fxq quantize --equalize`.
 #pragma once
 
 #include "absl/status/statusor.h"
