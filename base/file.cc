@@ -73,9 +73,23 @@ void sync_folder_of(const std::string& path) {
   ::close(file);
 }
 
-absl::Status replace_file(const std::string& path, absl::Span<const std::string_view> pieces) {
+std::string temporary_beside(const std::string& path) {
   static std::atomic<int> counter{0};
-  const std::string temporary = fmt::format("{}.{}-{}.tmp", path, ::getpid(), counter++);
+  return fmt::format("{}.{}-{}.tmp", path, ::getpid(), counter++);
+}
+
+// Permissions alone don't say it: file systems refuse for reasons of their own.
+absl::Status check_creatable(const std::string& path) {
+  const std::string temporary = temporary_beside(path);
+  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file < 0) return write_error(path, "create");
+  ::close(file);
+  ::unlink(temporary.c_str());
+  return absl::OkStatus();
+}
+
+absl::Status replace_file(const std::string& path, absl::Span<const std::string_view> pieces) {
+  const std::string temporary = temporary_beside(path);
   const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (file < 0) return write_error(path, "create");
   struct stat replaced {};
@@ -122,14 +136,14 @@ absl::Status check_writable(const std::string& path) {
   struct stat info {};
   if (::stat(target.c_str(), &info) != 0) {
     if (::access(folder_of(target).c_str(), W_OK | X_OK) != 0) return write_error(path, "create");
-    return absl::OkStatus();
+    return check_creatable(target);
   }
   if (S_ISDIR(info.st_mode)) {
     return absl::InvalidArgumentError(
         fmt::format("cannot write {}: it is a folder, the name of a file is needed", path));
   }
   if (::access(target.c_str(), W_OK) != 0) return write_error(path, "write");
-  return absl::OkStatus();
+  return S_ISREG(info.st_mode) ? check_creatable(target) : absl::OkStatus();
 }
 
 }  // namespace fxq

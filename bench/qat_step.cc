@@ -1,7 +1,8 @@
 // What a step of quantization-aware training costs: forward, backward and an SGD step of the float
 // model in train() mode, and of the same model prepared with each kind of fake quantizer, in turn;
-// best of the runs, as ratios. torch.ao's own ratio on the same net: bench/qat_step_torch_ao.py,
-// which this runs beside, if FXQ_BENCH_PYTHON names a Python with torch.
+// minimum and median of the runs, as ratios. torch.ao's own ratio on the same net:
+// bench/qat_step_torch_ao.py, which this runs beside, if FXQ_BENCH_PYTHON names a Python with
+// torch.
 //   ./dev bench qat_step     FXQ_BENCH_MODEL, FXQ_BENCH_INPUT (default: mobilenet_v2, 8x3x64x64)
 #include <ATen/Parallel.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -13,7 +14,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <limits>
 
 #include "fxq/base/status.h"
 #include "fxq/quant/prepare_fx.h"
@@ -24,12 +24,12 @@
 namespace fxq {
 namespace {
 
-// A model that trains, and its best step so far.
+// A model that trains, and what its steps took.
 struct Side {
   std::string name;
   GraphModule gm;
   std::unique_ptr<torch::optim::SGD> optimizer;
-  double ms = std::numeric_limits<double>::infinity();
+  std::vector<double> ms;
 
   Side(std::string side_name, GraphModule model)
       : name(std::move(side_name)), gm(std::move(model)) {
@@ -44,7 +44,7 @@ struct Side {
     at::cross_entropy_loss(out.toTensor(), y).backward();
     optimizer->step();
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-    ms = std::min(ms, took.count());
+    ms.push_back(took.count());
     return absl::OkStatus();
   }
 };
@@ -79,8 +79,12 @@ absl::Status run() {
     for (Side& side : sides) FXQ_RETURN_IF_ERROR(side.step(x, y));
   }
   fmt::print("{} {}, {} threads\n", path, shape, at::get_num_threads());
+  fmt::print("{:18} {:>9} {:>7} {:>10} {:>7}\n", "", "min ms", "", "median ms", "");
+  for (Side& side : sides) std::sort(side.ms.begin(), side.ms.end());
   for (const Side& side : sides) {
-    fmt::print("{:18} {:8.1f} ms {:6.2f}x\n", side.name, side.ms, side.ms / sides[0].ms);
+    const size_t middle = side.ms.size() / 2;
+    fmt::print("{:18} {:9.1f} {:6.2f}x {:10.1f} {:6.2f}x\n", side.name, side.ms[0],
+               side.ms[0] / sides[0].ms[0], side.ms[middle], side.ms[middle] / sides[0].ms[middle]);
   }
   const std::string python = setting("FXQ_BENCH_PYTHON", "");
   if (python.empty()) return absl::OkStatus();

@@ -24,7 +24,7 @@ def main(shape: str, threads: int) -> None:
     net = torchvision.models.mobilenet_v2(num_classes=10).train()
     prepared = prepare_qat_fx(net, get_default_qat_qconfig_mapping("qnnpack"), (x,))
     sides = {"torch float": net, "torch.ao": prepared}
-    best = dict.fromkeys(sides, float("inf"))
+    times = {name: [] for name in sides}
     optimizers = {name: torch.optim.SGD(side.parameters(), 1e-4, momentum=0.9) for name, side in sides.items()}
     for _ in range(ROUNDS):
         for name, side in sides.items():
@@ -32,9 +32,12 @@ def main(shape: str, threads: int) -> None:
             optimizers[name].zero_grad()
             nn.functional.cross_entropy(side(x), y).backward()
             optimizers[name].step()
-            best[name] = min(best[name], time.perf_counter() - start)
-    for name, seconds in best.items():
-        print(f"{name:18} {1000 * seconds:8.1f} ms {seconds / best['torch float']:6.2f}x")
+            times[name].append(1000 * (time.perf_counter() - start))
+    least = {name: min(each) for name, each in times.items()}
+    middle = {name: sorted(each)[len(each) // 2] for name, each in times.items()}
+    for name in times:
+        ratios = [figure[name] / figure["torch float"] for figure in (least, middle)]
+        print(f"{name:18} {least[name]:9.1f} {ratios[0]:6.2f}x {middle[name]:10.1f} {ratios[1]:6.2f}x")
 
 
 main(sys.argv[1], int(sys.argv[2]))

@@ -1,9 +1,8 @@
 // fxq qat: trace -> fuse -> calibrate -> train with fake quantization -> convert -> lower -> .fxq.
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "fxq/base/file.h"
@@ -15,7 +14,6 @@
 #include "fxq/cli/terminal/interrupt.h"
 #include "fxq/cli/terminal/progress.h"
 #include "fxq/data/labels.h"
-#include "fxq/graph/tensor_convert.h"
 #include "fxq/quant/convert_fx.h"
 #include "fxq/quant/prepare_fx.h"
 #include "fxq/quant/qconfig_json.h"
@@ -25,6 +23,10 @@
 namespace fxq {
 namespace {
 
+// The float model is at hand here: half of the loss is to stay near it, which keeps a model that
+// quantizes well from getting worse.
+constexpr double kDistillation = 0.5;
+
 struct QatArguments {
   QuantizeArguments job;  // its --calib is the training data
   std::string labels, validation_labels, checkpoint;
@@ -32,44 +34,50 @@ struct QatArguments {
   int64_t epochs = 0;
   int64_t train_batch = 0;
   double rate = 0;
+  bool flip = false;
+  int64_t shift = 0;
   bool restart = false;
 };
 
-// All samples of some files in memory, with their labels.
+// Samples of some files, read when their turn comes, with their labels.
 absl::StatusOr<std::unique_ptr<BatchSource>> open_samples(const QuantizeJob& job,
                                                           const std::vector<std::string>& files,
                                                           const std::string& labels_file) {
   FeedRequest request;
   request.files = files;
   request.input_names = input_names(job.fused());
-  request.batch = 256;
   request.preprocess = job.settings().config.preprocess;
   FXQ_ASSIGN_OR_RETURN(Dataset dataset, open_dataset(request));
-  std::vector<std::vector<at::Tensor>> parts(request.input_names.size());
-  while (true) {
-    FXQ_ASSIGN_OR_RETURN(const std::optional<Batch> batch, dataset.next());
-    if (!batch) break;
-    for (size_t i = 0; i < batch->inputs.size(); ++i) {
-      parts[i].push_back(to_at_tensor(batch->inputs[i].tensor).clone());
-    }
-  }
-  std::vector<at::Tensor> inputs;
-  for (const std::vector<at::Tensor>& part : parts) inputs.push_back(at::cat(part));
   FXQ_ASSIGN_OR_RETURN(const std::vector<int64_t> labels, read_labels(labels_file));
-  auto source = tensor_source(std::move(inputs), at::tensor(labels, at::kLong));
-  if (source.ok()) return source;
-  return absl::InvalidArgumentError(
-      fmt::format("{}: {}", labels_file, message_of(source.status())));
+  auto source = dataset_source(std::move(dataset), labels);
+  absl::Status status = source.status();
+  if (status.ok()) {
+    FXQ_ASSIGN_OR_RETURN(const int64_t classes, count_classes(job.fused(), **source));
+    if (classes == 0) {
+      return absl::InvalidArgumentError(
+          "the first output of the model has no classes: fxq qat trains classifiers, "
+          "f32[N,classes]; "
+          "for another loss write a program of train/qat_trainer.h");
+    }
+    status = check_labels(**source, classes);
+  }
+  if (status.ok()) return source;
+  return absl::Status(status.code(), fmt::format("{}: {}", labels_file, message_of(status)));
 }
 
 absl::StatusOr<TrainOptions> read_options(const QatArguments& arguments, const Settings& settings) {
   TrainOptions options;
-  FXQ_ASSIGN_OR_RETURN(options, train_options_from_json(settings.config.qat));
+  options.distillation = kDistillation;
+  FXQ_ASSIGN_OR_RETURN(options, train_options_from_json(settings.config.qat, options));
   if (arguments.epochs > 0) options.epochs = arguments.epochs;
   if (arguments.train_batch > 0) options.batch = arguments.train_batch;
   if (arguments.rate > 0) options.learning_rate = arguments.rate;
+  if (arguments.flip) options.horizontal_flip = true;
+  if (arguments.shift > 0) options.shift = arguments.shift;
   options.checkpoint =
       arguments.checkpoint.empty() ? arguments.job.output + ".checkpoint" : arguments.checkpoint;
+  FXQ_RETURN_IF_ERROR(check_writable(options.checkpoint));
+  FXQ_RETURN_IF_ERROR(check_writable(options.checkpoint + ".best"));
   return options;
 }
 
@@ -92,13 +100,38 @@ absl::StatusOr<QConfigDict> training_qconfigs(const QatArguments& arguments,
   return dict;
 }
 
+// Those of calibration. averaging_constant 0 is for training: it keeps calibrated scales, and would
+// end calibration after one batch.
+QConfigDict calibration_qconfigs(QConfigDict dict) {
+  const auto follow_data = [](std::optional<QConfig>& qconfig) {
+    if (!qconfig || !qconfig->activation) return;
+    FakeQuantizeOptions options = qconfig->activation->options();
+    if (options.observer_kwargs.averaging_constant != 0.0) return;
+    options.observer_kwargs.averaging_constant.reset();
+    qconfig->activation = FakeQuantizeFactory(std::move(options));
+  };
+  follow_data(dict.global);
+  for (auto* entries : {&dict.module_type, &dict.module_name, &dict.module_qconfig}) {
+    for (auto& [name, qconfig] : *entries) follow_data(qconfig);
+  }
+  return dict;
+}
+
 // One bar per epoch, and Ctrl-C as the end of the run.
 class EpochBars {
  public:
   EpochBars(int64_t epochs, bool quiet) : epochs_(epochs), quiet_(quiet) {}
 
-  bool operator()(const TrainProgress& at) {
-    if (!bar_ || at.epoch != epoch_) start(at);
+  void begin(const TrainProgress& at) {
+    ProgressOptions options;
+    options.label = fmt::format("epoch {}/{}", at.epoch + 1, epochs_);
+    options.unit = "samples";
+    options.total = (at.steps_per_epoch - at.step) * at.samples;
+    options.mode = quiet_ ? ProgressMode::kQuiet : ProgressMode::kAuto;
+    bar_ = std::make_unique<Progress>(options);
+  }
+  // False after Ctrl-C.
+  bool step(const TrainProgress& at) {
     bar_->set_note(fmt::format("loss {:.4f}  top-1 {:.2f} %", at.mean_loss, 100 * at.top1));
     bar_->advance(at.samples);
     if (at.step == at.steps_per_epoch) bar_->finish();
@@ -107,21 +140,14 @@ class EpochBars {
   void finish() { bar_.reset(); }
 
  private:
-  void start(const TrainProgress& at) {
-    epoch_ = at.epoch;
-    ProgressOptions options;
-    options.label = fmt::format("epoch {}/{}", at.epoch + 1, epochs_);
-    options.unit = "samples";
-    options.total = (at.steps_per_epoch - at.step + 1) * at.samples;
-    options.mode = quiet_ ? ProgressMode::kQuiet : ProgressMode::kAuto;
-    bar_ = std::make_unique<Progress>(options);
-  }
-
   int64_t epochs_;
   bool quiet_;
-  int64_t epoch_ = -1;
   std::unique_ptr<Progress> bar_;
 };
+
+void remove_checkpoint(const std::string& checkpoint) {
+  for (const char* suffix : {"", ".best"}) std::filesystem::remove(checkpoint + suffix);
+}
 
 absl::StatusOr<QatTrainer> make_trainer(const QatArguments& arguments, const QuantizeJob& job,
                                         const ObservedGraphModule& calibrated,
@@ -130,9 +156,7 @@ absl::StatusOr<QatTrainer> make_trainer(const QatArguments& arguments, const Qua
   PrepareOptions prepare;
   prepare.march = job.settings().march;
   FXQ_ASSIGN_OR_RETURN(ObservedGraphModule model, prepare_qat_fx(calibrated, qconfigs, prepare));
-  if (arguments.restart) {
-    for (const char* suffix : {"", ".best"}) std::filesystem::remove(options.checkpoint + suffix);
-  }
+  if (arguments.restart) remove_checkpoint(options.checkpoint);
   FXQ_ASSIGN_OR_RETURN(QatTrainer trainer, QatTrainer::create(std::move(model), options));
   trainer.set_teacher(&job.fused());
   FXQ_ASSIGN_OR_RETURN(const bool resumed, trainer.resume());
@@ -149,6 +173,17 @@ absl::Status write_program(const QatArguments& arguments, const QuantizeJob& job
   return save_fxq(quantized, program, provenance, arguments.job.output);
 }
 
+// Worse by more than chance: a point and two standard errors.
+absl::Status check_no_worse(double top1, double calibrated, int64_t samples, double rate) {
+  const double error = std::sqrt(calibrated * (1 - calibrated) / static_cast<double>(samples));
+  if (top1 >= calibrated - 0.01 - 2 * error) return absl::OkStatus();
+  return absl::AbortedError(fmt::format(
+      "training made it worse: top-1 {:.2f} % and {:.2f} % before; nothing was written. Try a "
+      "smaller --learning-rate (it is {}) or more --epochs; fxq quantize keeps calibration's "
+      "result",
+      100 * top1, 100 * calibrated, rate));
+}
+
 absl::Status qat(const QatArguments& arguments) {
   FXQ_RETURN_IF_ERROR(check_writable(arguments.job.output));
   FXQ_ASSIGN_OR_RETURN(QuantizeJob job, QuantizeJob::open(arguments.job));
@@ -161,18 +196,23 @@ absl::Status qat(const QatArguments& arguments) {
   }
   BatchSource& judge = held_out ? *held_out : *data;
   FXQ_ASSIGN_OR_RETURN(const double float_top1, evaluate_top1(job.fused(), judge));
-  FXQ_ASSIGN_OR_RETURN(ObservedGraphModule calibrated, job.calibrated(job.settings().qconfigs));
+  FXQ_ASSIGN_OR_RETURN(ObservedGraphModule calibrated,
+                       job.calibrated(calibration_qconfigs(job.settings().qconfigs)));
   FXQ_ASSIGN_OR_RETURN(const double calibrated_top1, evaluate_top1(calibrated, judge));
   fmt::print("top-1 on {}: float {:.2f} %, calibrated {:.2f} %\n",
              held_out ? "validation data" : "training data", 100 * float_top1,
              100 * calibrated_top1);
   EpochBars bars(options.epochs, arguments.job.quiet);
-  options.on_step = [&bars](const TrainProgress& progress) { return bars(progress); };
+  options.on_epoch = [&bars](const TrainProgress& at) { bars.begin(at); };
+  options.on_step = [&bars](const TrainProgress& at) { return bars.step(at); };
   const std::string checkpoint = options.checkpoint;
+  const double learning_rate = options.learning_rate;
   FXQ_ASSIGN_OR_RETURN(QatTrainer trainer,
                        make_trainer(arguments, job, calibrated, std::move(options)));
   const InterruptGuard guard;
-  FXQ_ASSIGN_OR_RETURN(const TrainReport report, trainer.fit(*data, held_out.get()));
+  const auto fitted = trainer.fit(*data, held_out.get());
+  if (absl::IsAborted(fitted.status())) remove_checkpoint(checkpoint);  // it would diverge again
+  FXQ_ASSIGN_OR_RETURN(const TrainReport report, fitted);
   bars.finish();
   for (const EpochReport& epoch : report.epochs) {
     fmt::print(
@@ -186,8 +226,11 @@ absl::Status qat(const QatArguments& arguments) {
   }
   if (report.stopped_early) fmt::print("stopped early: validation got no better\n");
   FXQ_ASSIGN_OR_RETURN(const double top1, evaluate_top1(trainer.model(), judge));
+  const absl::Status no_worse = check_no_worse(top1, calibrated_top1, judge.size(), learning_rate);
+  if (!no_worse.ok()) remove_checkpoint(checkpoint);
+  FXQ_RETURN_IF_ERROR(no_worse);
   FXQ_RETURN_IF_ERROR(write_program(arguments, job, trainer.model()));
-  for (const char* suffix : {"", ".best"}) std::filesystem::remove(checkpoint + suffix);
+  remove_checkpoint(checkpoint);
   fmt::print("top-1: float {:.2f} %, calibrated {:.2f} %, trained {:.2f} %\nwrote {}\n",
              100 * float_top1, 100 * calibrated_top1, 100 * top1, arguments.job.output);
   return absl::OkStatus();
@@ -208,6 +251,9 @@ void add_training_options(CLI::App& app, QatArguments& arguments) {
       ->check(positive_number());
   app.add_option("--learning-rate", arguments.rate, "Of the first step (default 0.01)")
       ->check(CLI::PositiveNumber);
+  app.add_flag("--flip", arguments.flip, "Augmentation: mirror pictures left to right, by chance");
+  app.add_option("--shift", arguments.shift, "Augmentation: move pictures by up to so many pixels")
+      ->check(positive_number());
   app.add_flag("--with-bn", arguments.job.with_bn,
                "Batch norms train on and are folded at the end, not before");
   app.add_option("--checkpoint", arguments.checkpoint,
@@ -226,9 +272,10 @@ Command add_qat(CLI::App& root) {
       "  fxq qat m.pt --data x.npy --labels y.npy -o m.fxq\n"
       "  fxq qat m.pt --data x.npy --labels y.npy --validation vx.npy --validation-labels vy.npy\n"
       "      --config c.json --epochs 3 -o m.fxq\n"
-      "Ctrl-C saves the run; the same command goes on. Training options in --config:\n"
+      "Ctrl-C saves the run; the same command goes on. Half of the loss is distillation from the\n"
+      "float model. Training options in --config:\n"
       "  {\"qat\": {\"optimizer\": \"adam\", \"learning_rate\": 1e-4, \"distillation\": 0.5,\n"
-      "           \"freeze_after\": 0.8, \"patience\": 2}, \"qconfig\": {\"\": "
+      "           \"freeze_after\": 0.8, \"patience\": 2, \"shift\": 2}, \"qconfig\": {\"\": "
       "{\"weight_fake_quant\": \"lsq\"}}}");
   add_model_options(*app, arguments->job);
   add_training_options(*app, *arguments);

@@ -2,10 +2,12 @@
 #include "fxq/data/dataset.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 #include "fmt/format.h"
 #include "fmt/ranges.h"
+#include "fxq/base/check.h"
 #include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
 #include "fxq/data/open_source.h"
@@ -136,6 +138,32 @@ absl::StatusOr<std::optional<Batch>> Dataset::next() {
   }
   next_ += batch.size;
   return std::optional<Batch>(std::move(batch));
+}
+
+absl::StatusOr<std::vector<NamedTensor>> Dataset::gather(absl::Span<const int64_t> samples) const {
+  FXQ_CHECK(!samples.empty());
+  std::vector<NamedTensor> inputs;
+  for (const Input& input : inputs_) {
+    HostTensor all;
+    size_t bytes = 0;
+    for (size_t i = 0; i < samples.size(); ++i) {
+      FXQ_ASSIGN_OR_RETURN(const HostTensor one, input.source->read(samples[i], 1, size_));
+      if (i == 0) {
+        std::vector<int64_t> dims = one.dims();
+        dims[0] = static_cast<int64_t>(samples.size());
+        all = HostTensor(one.dtype(), std::move(dims));
+        bytes = one.byte_size();
+      }
+      if (one.byte_size() != bytes || one.dtype() != all.dtype()) {
+        return absl::InvalidArgumentError(fmt::format("{}: samples {} and {} have different shapes",
+                                                      input.source->describe(), samples[0],
+                                                      samples[i]));
+      }
+      std::memcpy(all.mutable_bytes() + i * bytes, one.bytes(), bytes);
+    }
+    inputs.push_back({input.name, std::move(all)});
+  }
+  return inputs;
 }
 
 }  // namespace fxq

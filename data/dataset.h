@@ -52,6 +52,9 @@ class Dataset {
   // The next batch, or nothing at the end. NaN and Inf are InvalidArgument naming file and samples.
   absl::StatusOr<std::optional<Batch>> next();
   void rewind() { next_ = 0; }
+  // These samples (0 to size() - 1) in this order, as [count, ...] of every input. Independent of
+  // next().
+  absl::StatusOr<std::vector<NamedTensor>> gather(absl::Span<const int64_t> samples) const;
 
  private:
   struct Input {

@@ -1,6 +1,7 @@
 // r1[c] = max |W1[c]|, r2[c] = max |W2[:, c]|, s[c] = sqrt(r1 / r2):
-// W1[c] /= s[c], b1[c] /= s[c], W2[:, c] *= s[c]; then both have max sqrt(r1 * r2). relu(x / s) is
-// relu(x) / s for s > 0. Chains converge in a few rounds.
+// W1[c] /= s[c], b1[c] /= s[c], W2[:, c] *= s[c]; then both have max sqrt(r1 * r2). f(x / s) is
+// f(x) / s for s > 0 where f is a relu, leaky_relu, prelu or a pool. Chains converge in a few
+// rounds.
 #include "fxq/passes/equalize.h"
 
 #include <ATen/core/Tensor.h>
@@ -23,6 +24,21 @@ constexpr double kSettled = 1e-3;  // scales within this of 1 change nothing wor
 struct Pair {
   std::string first, second;  // paths
 };
+
+// f(k * x) = k * f(x) for k > 0, channel by channel.
+bool keeps_positive_factors(OpId op) {
+  switch (op) {
+    case OpId::kRelu:
+    case OpId::kLeakyRelu:
+    case OpId::kPrelu:
+    case OpId::kMaxPool2d:
+    case OpId::kAvgPool2d:
+    case OpId::kAdaptiveAvgPool2d:
+      return true;
+    default:
+      return false;
+  }
+}
 
 class Equalizer {
  public:
@@ -56,15 +72,16 @@ class Equalizer {
     return plain && op_def(node.op()).channel_axis == 0 ? module : nullptr;
   }
 
-  // The weighted call that alone reads this one, through relus at most.
+  // The weighted call that alone reads this one, through what keeps positive factors at most.
   const Node* partner(const Node& node) const {
     if (!plain_module(node) || node.epilogue_add()) return nullptr;
     const OpId activation = node.epilogue_activation();
-    if (activation != OpId::kNone && activation != OpId::kRelu) return nullptr;
+    if (activation != OpId::kNone && !keeps_positive_factors(activation)) return nullptr;
     const Node* value = &node;
     while (value->users().size() == 1) {
       const Node* user = *value->users().begin();
-      if (user->op() == OpId::kRelu && !user->epilogue_add()) {
+      if (keeps_positive_factors(user->op()) && OpView(gm_, user).operand(0) == value &&
+          !user->epilogue_add()) {
         value = user;
         continue;
       }

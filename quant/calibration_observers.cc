@@ -6,6 +6,7 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/minimum.h>
+#include <ATen/ops/zeros.h>
 
 #include <array>
 #include <limits>
@@ -21,10 +22,33 @@ Observer::Ranges PercentileObserver::batch_ranges(const Batch& batch) const {
   });
 }
 
-Observer::Ranges MseObserver::batch_ranges(const Batch& batch) const {
-  return clipped(batch, [&](int64_t c) {
-    return best_clip(batch.row(c), batch.max_abs(c), options().range());
+MseObserver::MseObserver(ObserverOptions options) : Observer(std::move(options)) {
+  const int64_t channels = this->options().channel_len;
+  errors_ = add_tensor("errors", at::zeros({channels, kClipSteps}, at::kDouble));
+  least_ = add_tensor("least", at::zeros({channels}, at::kFloat));
+  greatest_ = add_tensor("greatest", at::zeros({channels}, at::kFloat));
+}
+
+// Buffers may be on the model's device; the search is on the host.
+Observer::Ranges MseObserver::observe(const Ranges&, const Batch& batch) {
+  const double kept = 1 - options().averaging_constant.value_or(0.0);
+  const at::Tensor errors = errors_.cpu() * (batch.index == 0 ? 0.0 : kept);
+  const bool is_first = batch.index == 0;
+  const at::Tensor least =
+      is_first ? batch.seen.min : at::minimum(least_.to(batch.seen.min.device()), batch.seen.min);
+  const at::Tensor greatest =
+      is_first ? batch.seen.max
+               : at::maximum(greatest_.to(batch.seen.max.device()), batch.seen.max);
+  const Batch all{batch.rows, {least, greatest}, batch.index};
+  const Ranges ranges = clipped(all, [&](int64_t c) {
+    const absl::Span<double> sums(errors.data_ptr<double>() + c * kClipSteps, kClipSteps);
+    add_clip_errors(batch.row(c), batch.max_abs(c), options().range(), sums);
+    return least_clip(sums, all.max_abs(c));
   });
+  errors_.set_data(errors.to(errors_.device()));
+  least_.set_data(least.to(least_.device()));
+  greatest_.set_data(greatest.to(greatest_.device()));
+  return ranges;
 }
 
 Observer::Ranges KLObserver::batch_ranges(const Batch& batch) const {

@@ -1,6 +1,6 @@
-// The observers of calibration: each finds, per batch, the range that is worth keeping, and
-// averages it over the batches (with averaging_constant, if it is given). Memory does not grow with
-// the data; answers do not depend on threads.
+// The observers of calibration: most find, per batch, the range that is worth keeping, and average
+// it over the batches (with averaging_constant, if it is given); MseObserver weighs all batches
+// together. Memory does not grow with the data; answers do not depend on threads.
 #pragma once
 
 #include "fxq/quant/observer.h"
@@ -17,14 +17,20 @@ class PercentileObserver : public Observer {
   Ranges batch_ranges(const Batch& batch) const override;
 };
 
-// The range of least squared error (clip_search.h).
+// The range of least squared error over all batches (clip_search.h); with averaging_constant, of
+// errors whose older batches fade. An average of the batches' own best ranges would cut what only
+// some of them hold.
 class MseObserver : public Observer {
  public:
-  using Observer::Observer;
+  explicit MseObserver(ObserverOptions options = {});
   std::string_view class_name() const override { return "MseObserver"; }
 
  protected:
-  Ranges batch_ranges(const Batch& batch) const override;
+  Ranges observe(const Ranges& record, const Batch& batch) override;
+
+ private:
+  at::Tensor errors_;            // f64[C, kClipSteps]
+  at::Tensor least_, greatest_;  // f32[C]: of all batches
 };
 
 // The range whose quantized distribution has the least Kullback-Leibler divergence (histogram.h).

@@ -17,6 +17,9 @@ namespace {
 
 constexpr size_t kChunk = 4096;
 constexpr size_t kLanes = 16;
+constexpr double kStepsPerOctave = 8;
+constexpr double kOctaves = 24;  // below 1, and above
+constexpr int kMeasured = 29;    // steps: 3.5 octaves
 
 struct Grid {
   float scale, inverse, low, high;
@@ -82,14 +85,6 @@ std::vector<double> errors(absl::Span<const float> values, const std::vector<Gri
   return total;
 }
 
-float best_of(absl::Span<const float> values, const std::vector<float>& clips, QRange range) {
-  std::vector<Grid> grids;
-  for (float clip : clips) grids.push_back(make_grid(symmetric_scale(clip, range), range));
-  const std::vector<double> losses = errors(values, grids);
-  return clips[static_cast<size_t>(std::min_element(losses.begin(), losses.end()) -
-                                   losses.begin())];
-}
-
 }  // namespace
 
 double squared_error(absl::Span<const float> values, float scale, QRange range) {
@@ -115,18 +110,36 @@ Moments moments_of(absl::Span<const float> values) {
   return {mean, std::sqrt(std::max(0.0, total.square / n - mean * mean))};
 }
 
-float best_clip(absl::Span<const float> values, float max_abs, QRange range) {
-  if (max_abs <= 0) return max_abs;
-  std::vector<float> clips;
-  for (int i = 20; i >= 1; --i) clips.push_back(max_abs * (static_cast<float>(i) * 0.05F));
-  clips[0] = max_abs;
-  const float coarse = best_of(values, clips, range);
-  clips = {coarse};
-  for (int step : {4, 3, 2, 1, -1, -2, -3, -4}) {
-    const float clip = coarse + max_abs * (static_cast<float>(step) * 0.01F);
-    if (clip > 0 && clip <= max_abs) clips.push_back(clip);
+double clip_at(double step) { return std::exp2(step / kStepsPerOctave - kOctaves); }
+
+void add_clip_errors(absl::Span<const float> values, float max_abs, QRange range,
+                     absl::Span<double> sums) {
+  if (max_abs <= 0) return;
+  const double place = (std::log2(static_cast<double>(max_abs)) + kOctaves) * kStepsPerOctave;
+  const int top = std::clamp(static_cast<int>(std::ceil(place)), 0, kClipSteps - 1);
+  const int bottom = std::max(0, top - kMeasured + 1);
+  std::vector<Grid> grids;
+  for (int step = bottom; step <= top; ++step) {
+    grids.push_back(make_grid(symmetric_scale(static_cast<float>(clip_at(step)), range), range));
   }
-  return best_of(values, clips, range);
+  const std::vector<double> measured = errors(values, grids);
+  for (int step = 0; step < kClipSteps; ++step) {
+    double error = measured[static_cast<size_t>(std::clamp(step, bottom, top) - bottom)];
+    if (step > top) error *= std::exp2(2.0 * (step - top) / kStepsPerOctave);
+    sums[static_cast<size_t>(step)] += error;
+  }
+}
+
+float least_clip(absl::Span<const double> errors, float max_abs) {
+  const auto best = std::min_element(errors.begin(), errors.end()) - errors.begin();
+  const auto at = static_cast<size_t>(best);
+  auto step = static_cast<double>(best);
+  if (at > 0 && at + 1 < errors.size()) {
+    const double bend = errors[at - 1] - 2 * errors[at] + errors[at + 1];
+    if (bend > 0) step += 0.5 * (errors[at - 1] - errors[at + 1]) / bend;
+  }
+  const bool is_last = at + 1 == errors.size();
+  return is_last ? max_abs : std::min(max_abs, static_cast<float>(clip_at(step)));
 }
 
 }  // namespace fxq

@@ -1,6 +1,6 @@
-// The clipping range that loses least when a tensor is quantized: max |x| is shrunk by candidate
-// factors, and the one with the least squared error wins. Sums run in a fixed order, so the answer
-// does not depend on the number of threads.
+// The clipping range that loses least over all batches: the squared error of clipping at each step
+// of one fixed logarithmic scale is added up batch by batch. Sums run in a fixed order, so the
+// answer does not depend on the number of threads.
 #pragma once
 
 #include "absl/types/span.h"
@@ -11,8 +11,17 @@ namespace fxq {
 // sum over x of (x - fake_quantize(x))^2 with the given scale; values must be finite.
 double squared_error(absl::Span<const float> values, float scale, QRange range);
 
-// The best of max_abs * {0.05, 0.10, ..., 1} and then of 0.01 steps around it; 1 wins ties.
-float best_clip(absl::Span<const float> values, float max_abs, QRange range);
+// The steps: 2^(i / 8 - 24) for i in 0..kClipSteps-1.
+inline constexpr int kClipSteps = 384;
+double clip_at(double step);
+
+// Adds the squared error of these values, of which max_abs is the greatest magnitude, at each step:
+// measured from max_abs down to max_abs / 11; beyond it rounding alone grows with the square of the
+// clip; below, what is measured last stands for all.
+void add_clip_errors(absl::Span<const float> values, float max_abs, QRange range,
+                     absl::Span<double> errors);
+// The clip of least error, between steps by a parabola, at most max_abs.
+float least_clip(absl::Span<const double> errors, float max_abs);
 
 struct Moments {
   double mean, deviation;  // of the population

@@ -19,31 +19,6 @@
 namespace fxq {
 namespace {
 
-// Modules whose class is in the mapping, swapped; their calls follow.
-absl::Status swap_modules(GraphModule& gm, const ModuleMapping& mapping) {
-  for (const std::string& path : gm.module_paths()) {
-    const std::shared_ptr<LeafModule> from = gm.module(path);
-    const std::string& name = from->class_name();
-    auto swap = mapping.find(name);
-    if (swap == mapping.end()) swap = mapping.find(name.substr(name.rfind('.') + 1));
-    if (swap == mapping.end()) continue;
-    auto made = swap->second(*from);
-    if (!made.ok() || !*made) {
-      return absl::Status(
-          made.ok() ? absl::StatusCode::kInvalidArgument : made.status().code(),
-          fmt::format("the mapping of {} at '{}': {}", name, path,
-                      made.ok() ? "it gave none" : std::string(made.status().message())));
-    }
-    (*made)->train(from->is_training());
-    gm.set_module(path, *made);
-    for (Node* node : gm.graph().nodes()) {
-      if (!node->is(NodeKind::kCallModule) || node->target() != path) continue;
-      gm.graph().set_target(node, path, (*made)->callee());
-    }
-  }
-  return absl::OkStatus();
-}
-
 std::string shown(const Node& node) {
   const std::string op(node.op() == OpId::kNone ? node.target() : op_def(node.op()).name);
   const std::string text = fmt::format("%{} ({})", node.name(), op);
@@ -108,6 +83,30 @@ absl::StatusOr<ObservedGraphModule> prepare(const GraphModule& model, const Eage
 }
 
 }  // namespace
+
+absl::Status swap_modules(GraphModule& gm, const ModuleMapping& mapping) {
+  for (const std::string& path : gm.module_paths()) {
+    const std::shared_ptr<LeafModule> from = gm.module(path);
+    const std::string& name = from->class_name();
+    auto swap = mapping.find(name);
+    if (swap == mapping.end()) swap = mapping.find(name.substr(name.rfind('.') + 1));
+    if (swap == mapping.end()) continue;
+    auto made = swap->second(*from);
+    if (!made.ok() || !*made) {
+      return absl::Status(
+          made.ok() ? absl::StatusCode::kInvalidArgument : made.status().code(),
+          fmt::format("the mapping of {} at '{}': {}", name, path,
+                      made.ok() ? "it gave none" : std::string(made.status().message())));
+    }
+    (*made)->train(from->is_training());
+    gm.set_module(path, *made);
+    for (Node* node : gm.graph().nodes()) {
+      if (!node->is(NodeKind::kCallModule) || node->target() != path) continue;
+      gm.graph().set_target(node, path, (*made)->callee());
+    }
+  }
+  return absl::OkStatus();
+}
 
 absl::Status set_qconfig(GraphModule& model, const std::string& path,
                          const std::optional<QConfig>& qconfig) {

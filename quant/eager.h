@@ -1,7 +1,7 @@
 // The API page's eager functions: qconfigs sit on modules (set_qconfig), and prepare and convert
 // take the model as it is, without fusing it: fuse_modules first. A model is a GraphModule, whose
-// modules go by path (of a TorchScript module: trace it). `mapping` swaps modules by their class,
-// the from_float of users' own classes.
+// modules go by path (of a TorchScript module: eager_script.h). `mapping` swaps modules by their
+// class, the from_float of users' own classes.
 #pragma once
 
 #include <functional>
@@ -31,6 +31,10 @@ absl::StatusOr<QConfigDict::Entries> qconfigs_of(const GraphModule& model);
 using ModuleSwap =
     std::function<absl::StatusOr<std::shared_ptr<LeafModule>>(const LeafModule& from)>;
 using ModuleMapping = std::map<std::string, ModuleSwap>;
+
+// Swaps each module whose class is in the mapping (by its full name, or the part behind the last
+// dot); its calls follow. Errors name the module.
+absl::Status swap_modules(GraphModule& gm, const ModuleMapping& mapping);
 
 struct EagerOptions {
   ModuleMapping mapping;

@@ -2,7 +2,6 @@
 #include "fxq/quant/fake_quantize.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/fake_quantize_per_channel_affine.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
@@ -13,7 +12,6 @@
 
 #include "fxq/base/check.h"
 #include "fxq/base/status.h"
-#include "fxq/quant/gradients.h"
 #include "fxq/quant/learned_fake_quantize.h"
 
 namespace fxq {
@@ -127,12 +125,15 @@ at::Tensor FakeQuantize::forward(const at::Tensor& x) {
 }
 
 at::Tensor FakeQuantize::quantized(const at::Tensor& x) const {
-  const QRange range = options_.observer_kwargs.range();
-  if (const auto axis = options_.observer_kwargs.ch_axis) {
-    return at::fake_quantize_per_channel_affine(x, scale_.detach(), zero_point_, *axis, range.min,
-                                                range.max);
-  }
-  return fake_quantize(x, scale_.detach(), range);
+  return fake_quantize(x, scale_parameter(), range());
+}
+
+at::Tensor FakeQuantize::quantized_folded(const at::Tensor& w, const at::Tensor& factor) const {
+  return folded_fake_quantize(w, factor, scale_parameter(), range());
+}
+
+ScaleParameter FakeQuantize::scale_parameter() const {
+  return {ScaleRule::kFixed, scale_.detach(), options_.observer_kwargs.ch_axis};
 }
 
 // A new tensor each time: copies of this module share the old one.
@@ -159,7 +160,7 @@ absl::Status FakeQuantize::set_qparams(const at::Tensor& scale, const at::Tensor
     return absl::InvalidArgumentError(
         "set_qparams: quantization is symmetric here; zero_point must be 0");
   }
-  take_scale(scale.detach().to(at::kFloat).reshape(scale_.sizes()).clone());
+  take_scale(scale.detach().to(scale_.options()).reshape(scale_.sizes()).clone());
   zero_point_.set_data(at::zeros_like(zero_point_));
   enable_observer(false);
   fixed_ = true;

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "fxq/graph/leaf_module.h"
 #include "fxq/quant/fake_quantize_options.h"
+#include "fxq/quant/gradients.h"
 #include "fxq/quant/observer.h"
 
 namespace fxq {
@@ -32,7 +33,9 @@ class FakeQuantize : public LeafModule {
   bool observes_rows() const;
   void observe_rows(const FloatRows& rows);
   // What the integers of the present scale make of x, whatever the flags say.
-  virtual at::Tensor quantized(const at::Tensor& x) const;
+  at::Tensor quantized(const at::Tensor& x) const;
+  // quantized(w * factor) / factor, for a weight whose batch norm trains: folded_fake_quantize.
+  at::Tensor quantized_folded(const at::Tensor& w, const at::Tensor& factor) const;
 
   // Turning it on takes back set_qparams: the next batch decides.
   void enable_observer(bool on);
@@ -75,6 +78,7 @@ class FakeQuantize : public LeafModule {
   FakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer,
                bool learns_scale = false);
   virtual void take_scale(const at::Tensor& scale);
+  virtual ScaleParameter scale_parameter() const;
   at::Tensor learned_scale() const { return scale_; }
 
  private:

@@ -1,19 +1,22 @@
-// Custom autograd functions over plain loops; tensors that are not plain go through ATen.
+// Custom autograd functions over the loops of fake_quantize_rows.h. A tensor is cut into pieces,
+// runs of values that share a scale, as its shape says; sums over pieces are added in their order.
 #include "fxq/quant/gradients.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/_fake_quantize_learnable_per_channel_affine.h>
+#include <ATen/ops/_fake_quantize_learnable_per_tensor_affine.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/fake_quantize_per_channel_affine.h>
 #include <ATen/ops/fake_quantize_per_tensor_affine.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <cmath>
-
-#include "fxq/quant/fake_quantize_rows.h"
 
 namespace fxq {
 namespace {
@@ -21,7 +24,9 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Tensors of the loops in fake_quantize_rows.h: f32, on the host, without gaps.
+constexpr int64_t kGrain = 1 << 15;  // values worth a thread
+constexpr int64_t kPiece = 1 << 12;  // values that are summed in floats
+
 bool is_plain(const at::Tensor& x) {
   return x.is_cpu() && x.scalar_type() == at::kFloat && x.layout() == at::kStrided &&
          x.is_non_overlapping_and_dense() && x.numel() > 0;
@@ -34,99 +39,208 @@ absl::Span<float> values_of(at::Tensor& x) {
   return {x.data_ptr<float>(), static_cast<size_t>(x.numel())};
 }
 
-FakeQuantRow row_of(const at::Tensor& scale, int64_t row, int64_t low, int64_t high) {
-  return {scale.data_ptr<float>()[scale.numel() == 1 ? 0 : row], static_cast<float>(low),
-          static_cast<float>(high)};
+// A tensor with the strides of x.
+at::Tensor laid_out_as(const at::Tensor& x, const at::Tensor& g) {
+  return is_plain(g) && g.strides() == x.strides() ? g : at::empty_like(x).copy_(g);
 }
 
-constexpr int64_t kGrain = 1 << 15;  // values worth a thread
+struct Piece {
+  int64_t index = 0, channel = 0;
+  size_t first = 0, count = 0;
+};
 
-// work(first, count) over n values, on ATen's threads.
-template <typename Work>
-void in_parts(int64_t n, const Work& work) {
-  at::parallel_for(0, n, kGrain, [&](int64_t begin, int64_t end) {
-    work(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-  });
-}
+// The values of a tensor [outer, channels, inner], or of any dense one if there is one channel.
+struct Pieces {
+  int64_t channels = 1, inner = 1, rows = 1, per_row = 1;
 
-struct FakeQuantizeTensor : torch::autograd::Function<FakeQuantizeTensor> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& scale,
-                            int64_t low, int64_t high) {
-    context->save_for_backward({x, scale});
+  Pieces(const at::Tensor& x, std::optional<int64_t> axis) : inner(x.numel()) {
+    if (axis) {
+      channels = x.size(*axis);
+      inner = 1;
+      for (int64_t d = *axis + 1; d < x.dim(); ++d) inner *= x.size(d);
+      rows = x.numel() / inner;
+    }
+    per_row = (inner + kPiece - 1) / kPiece;
+  }
+
+  int64_t count() const { return rows * per_row; }
+
+  template <typename Work>
+  void each(const Work& work) const {
+    at::parallel_for(0, count(), std::max<int64_t>(1, kGrain / std::min(inner, kPiece)),
+                     [&](int64_t begin, int64_t end) {
+                       for (int64_t i = begin; i < end; ++i) work(piece(i));
+                     });
+  }
+
+  Piece piece(int64_t i) const {
+    const int64_t row = i / per_row, at = i % per_row * kPiece;
+    return {i, row % channels, static_cast<size_t>(row * inner + at),
+            static_cast<size_t>(std::min(kPiece, inner - at))};
+  }
+};
+
+// What a function keeps for its way back, beside its tensors.
+struct Settings {
+  ScaleRule rule;
+  int64_t low, high;
+  int64_t axis;  // -1: none
+  double lsq_factor;
+
+  Settings(const at::Tensor& x, const ScaleParameter& scale, QRange range)
+      : rule(scale.rule),
+        low(range.min),
+        high(range.max),
+        axis(scale.axis.value_or(-1)),
+        lsq_factor(lsq_gradient_factor(x, range, scale.axis)) {}
+  explicit Settings(AutogradContext* context)
+      : rule(static_cast<ScaleRule>(context->saved_data["rule"].toInt())),
+        low(context->saved_data["low"].toInt()),
+        high(context->saved_data["high"].toInt()),
+        axis(context->saved_data["axis"].toInt()),
+        lsq_factor(context->saved_data["lsq_factor"].toDouble()) {}
+
+  void save(AutogradContext* context) const {
+    context->saved_data["rule"] = static_cast<int64_t>(rule);
     context->saved_data["low"] = low;
     context->saved_data["high"] = high;
+    context->saved_data["axis"] = axis;
+    context->saved_data["lsq_factor"] = lsq_factor;
+  }
+
+  QRange range() const { return {static_cast<int>(low), static_cast<int>(high)}; }
+  Pieces pieces(const at::Tensor& x) const {
+    return {x, axis < 0 ? std::nullopt : std::optional<int64_t>(axis)};
+  }
+  // f32[C] or f32[1]
+  at::Tensor scales(const at::Tensor& parameter) const {
+    return rule == ScaleRule::kPact ? parameter / range().half_width() : parameter;
+  }
+  FakeQuantRow row(const at::Tensor& scales, int64_t channel) const {
+    return {scales.data_ptr<float>()[scales.numel() == 1 ? 0 : channel], static_cast<float>(low),
+            static_cast<float>(high)};
+  }
+  RowGradients gradients(absl::Span<const float> x, absl::Span<const float> g, float factor,
+                         const FakeQuantRow& to, float parameter, absl::Span<float> gx) const {
+    switch (rule) {
+      case ScaleRule::kLsq:
+        return lsq_gradient_row(x, g, factor, to, gx);
+      case ScaleRule::kPact:
+        return pact_gradient_row(x, g, factor, to, parameter, gx);
+      case ScaleRule::kFixed:
+        break;
+    }
+    return folded_gradient_row(x, g, factor, to, gx);
+  }
+  // The gradient of the parameter, or none if it has none.
+  at::Tensor of_parameter(const at::Tensor& parameter, const Pieces& pieces,
+                          const std::vector<double>& sums) const {
+    if (rule == ScaleRule::kFixed) return {};
+    std::vector<double> totals(static_cast<size_t>(parameter.numel()), 0.0);
+    for (size_t i = 0; i < sums.size(); ++i) {
+      const int64_t channel = pieces.piece(static_cast<int64_t>(i)).channel;
+      totals[totals.size() == 1 ? 0 : static_cast<size_t>(channel)] += sums[i];
+    }
+    at::Tensor gradient = at::zeros_like(parameter);
+    const double factor = rule == ScaleRule::kLsq ? lsq_factor : 1.0;
+    for (size_t i = 0; i < totals.size(); ++i) {
+      gradient.data_ptr<float>()[i] = static_cast<float>(totals[i] * factor);
+    }
+    return gradient;
+  }
+};
+
+struct FakeQuantizeTensor : torch::autograd::Function<FakeQuantizeTensor> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
+                            const at::Tensor& parameter, const Settings& settings) {
+    context->save_for_backward({x, parameter});
+    settings.save(context);
     at::Tensor y = at::empty_like(x);
-    const FakeQuantRow to = row_of(scale, 0, low, high);
+    const at::Tensor scales = settings.scales(parameter);
     const auto in = values(x);
     const auto out = values_of(y);
-    in_parts(x.numel(), [&](size_t first, size_t count) {
-      fake_quantize_row(in.subspan(first, count), to, out.subspan(first, count));
+    settings.pieces(x).each([&](const Piece& p) {
+      fake_quantize_row(in.subspan(p.first, p.count), settings.row(scales, p.channel),
+                        out.subspan(p.first, p.count));
     });
     return y;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const Settings settings(context);
     const auto saved = context->get_saved_variables();
-    const at::Tensor& x = saved[0];
-    at::Tensor g = gradients[0];
-    if (!is_plain(g) || g.strides() != x.strides()) g = at::empty_like(x).copy_(g);
-    const FakeQuantRow to = row_of(saved[1], 0, context->saved_data["low"].toInt(),
-                                   context->saved_data["high"].toInt());
+    const at::Tensor &x = saved[0], &parameter = saved[1];
+    const at::Tensor g = laid_out_as(x, gradients[0]);
+    const at::Tensor scales = settings.scales(parameter);
     at::Tensor gx = at::empty_like(x);
-    const auto in = values(x), from = values(g);
+    const Pieces pieces = settings.pieces(x);
+    const bool learns = settings.rule != ScaleRule::kFixed;
+    std::vector<double> sums(learns ? static_cast<size_t>(pieces.count()) : 0);
+    const auto in = values(x), from = values(g), limits = values(parameter);
     const auto out = values_of(gx);
-    in_parts(x.numel(), [&](size_t first, size_t count) {
-      fake_quantize_gradient_row(in.subspan(first, count), from.subspan(first, count), to,
-                                 out.subspan(first, count));
+    pieces.each([&](const Piece& p) {
+      const FakeQuantRow to = settings.row(scales, p.channel);
+      const auto x_part = in.subspan(p.first, p.count), g_part = from.subspan(p.first, p.count);
+      const auto to_part = out.subspan(p.first, p.count);
+      if (!learns) return fake_quantize_gradient_row(x_part, g_part, to, to_part);
+      const float limit = limits[limits.size() == 1 ? 0 : static_cast<size_t>(p.channel)];
+      sums[static_cast<size_t>(p.index)] =
+          settings.gradients(x_part, g_part, 1.0F, to, limit, to_part).scale;
     });
-    const at::Tensor none;
-    return {gx, none, none, none};
+    return {gx, settings.of_parameter(parameter, pieces, sums), at::Tensor()};
   }
 };
 
 struct FoldedWeights : torch::autograd::Function<FoldedWeights> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& w, const at::Tensor& factor,
-                            const at::Tensor& scale, int64_t low, int64_t high) {
-    context->save_for_backward({w, factor, scale});
-    context->saved_data["low"] = low;
-    context->saved_data["high"] = high;
+                            const at::Tensor& parameter, const Settings& settings) {
+    context->save_for_backward({w, factor, parameter});
+    settings.save(context);
     at::Tensor y = at::empty_like(w, at::MemoryFormat::Contiguous);
-    const auto in = values(w);
+    const at::Tensor scales = settings.scales(parameter);
+    const auto in = values(w), factors = values(factor);
     const auto out = values_of(y);
-    for_rows(w, [&](int64_t row, size_t first, size_t width) {
-      folded_row(in.subspan(first, width), factor.data_ptr<float>()[row],
-                 row_of(scale, row, low, high), out.subspan(first, width));
+    Pieces(w, 0).each([&](const Piece& p) {
+      folded_row(in.subspan(p.first, p.count), factors[static_cast<size_t>(p.channel)],
+                 settings.row(scales, p.channel), out.subspan(p.first, p.count));
     });
     return y;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const Settings settings(context);
     const auto saved = context->get_saved_variables();
-    const at::Tensor &w = saved[0], &factor = saved[1], &scale = saved[2];
-    const int64_t low = context->saved_data["low"].toInt();
-    const int64_t high = context->saved_data["high"].toInt();
-    const at::Tensor g = gradients[0].contiguous();
-    at::Tensor gw = at::empty_like(w), by_factor = at::empty_like(factor);
-    const auto in = values(w), from = values(g);
+    const at::Tensor &w = saved[0], &factor = saved[1], &parameter = saved[2];
+    const at::Tensor g = gradients[0].contiguous(), scales = settings.scales(parameter);
+    at::Tensor gw = at::empty_like(w), by_factor = at::zeros_like(factor);
+    const Pieces pieces(w, 0);
+    std::vector<double> factor_sums(static_cast<size_t>(pieces.count())),
+        scale_sums(factor_sums.size());
+    const auto in = values(w), from = values(g), factors = values(factor);
+    const auto limits = values(parameter);
     const auto out = values_of(gw);
-    for_rows(w, [&](int64_t row, size_t first, size_t width) {
-      by_factor.data_ptr<float>()[row] = static_cast<float>(folded_gradient_row(
-          in.subspan(first, width), from.subspan(first, width), factor.data_ptr<float>()[row],
-          row_of(scale, row, low, high), out.subspan(first, width)));
+    pieces.each([&](const Piece& p) {
+      const auto channel = static_cast<size_t>(p.channel), index = static_cast<size_t>(p.index);
+      const auto g_part = from.subspan(p.first, p.count);
+      const auto to_part = out.subspan(p.first, p.count);
+      if (factors[channel] == 0) {
+        std::copy(g_part.begin(), g_part.end(), to_part.begin());
+        return;
+      }
+      const RowGradients sums = settings.gradients(
+          in.subspan(p.first, p.count), g_part, factors[channel], settings.row(scales, p.channel),
+          limits[limits.size() == 1 ? 0 : channel], to_part);
+      factor_sums[index] = sums.factor;
+      scale_sums[index] = sums.scale;
     });
-    const at::Tensor none;
-    return {gw, by_factor, none, none, none};
-  }
-
-  template <typename Work>
-  static void for_rows(const at::Tensor& w, const Work& work) {
-    const int64_t rows = w.size(0), width = w.numel() / rows;
-    at::parallel_for(0, rows, std::max<int64_t>(1, kGrain / width),
-                     [&](int64_t begin, int64_t end) {
-                       for (int64_t row = begin; row < end; ++row) {
-                         work(row, static_cast<size_t>(row * width), static_cast<size_t>(width));
-                       }
-                     });
+    std::vector<double> totals(factors.size(), 0.0);
+    for (size_t i = 0; i < factor_sums.size(); ++i) {
+      totals[static_cast<size_t>(pieces.piece(static_cast<int64_t>(i)).channel)] += factor_sums[i];
+    }
+    for (size_t i = 0; i < totals.size(); ++i) {
+      by_factor.data_ptr<float>()[i] = static_cast<float>(totals[i]);
+    }
+    return {gw, by_factor, settings.of_parameter(parameter, pieces, scale_sums), at::Tensor()};
   }
 };
 
@@ -139,84 +253,65 @@ struct StraightThrough : torch::autograd::Function<StraightThrough> {
   }
 };
 
-// alpha, shaped to broadcast over x.
-at::Tensor spread(const at::Tensor& alpha, const at::Tensor& x, std::optional<int> axis) {
-  if (!axis) return alpha;
-  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
-  shape[static_cast<size_t>(*axis)] = -1;
-  return alpha.view(shape);
+// PACT by ATen's operators: the clip in autograd, the rounding straight through.
+at::Tensor pact_through_aten(const at::Tensor& x, const ScaleParameter& scale, QRange range) {
+  at::Tensor alpha = scale.parameter.to(x.scalar_type());
+  if (scale.axis) {
+    std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+    shape[static_cast<size_t>(*scale.axis)] = -1;
+    alpha = alpha.view(shape);
+  }
+  const at::Tensor above = x.ge(alpha), below = x.le(-alpha);
+  const at::Tensor clipped = at::where(above, alpha, at::where(below, -alpha, x));
+  const ScaleParameter fixed{ScaleRule::kFixed, scale.parameter.detach() / range.half_width(),
+                             scale.axis};
+  return straight_through(clipped, fake_quantize(x.detach(), fixed, range));
 }
 
-at::Tensor rounded(const at::Tensor& x, const at::Tensor& alpha, QRange range,
-                   std::optional<int> axis) {
-  const at::Tensor scale = alpha / range.half_width();
-  const at::Tensor zero = at::zeros(scale.sizes(), scale.options().dtype(at::kInt));
-  if (axis) {
-    return at::fake_quantize_per_channel_affine(x, scale, zero, *axis, range.min, range.max);
+at::Tensor through_aten(const at::Tensor& x, const ScaleParameter& scale, QRange range) {
+  const at::Tensor& step = scale.parameter;
+  if (scale.rule == ScaleRule::kPact) return pact_through_aten(x, scale, range);
+  if (scale.rule == ScaleRule::kLsq) {
+    const at::Tensor zero = at::zeros_like(step).detach();
+    const double factor = lsq_gradient_factor(x, range, scale.axis);
+    if (!scale.axis) {
+      return at::_fake_quantize_learnable_per_tensor_affine(x, step, zero, range.min, range.max,
+                                                            factor);
+    }
+    return at::_fake_quantize_learnable_per_channel_affine(x, step, zero, *scale.axis, range.min,
+                                                           range.max, factor);
   }
-  return at::fake_quantize_per_tensor_affine(x, scale, zero, range.min, range.max);
+  const at::Tensor fixed = step.detach();
+  const at::Tensor zero = at::zeros(fixed.sizes(), fixed.options().dtype(at::kInt));
+  if (!scale.axis) {
+    return at::fake_quantize_per_tensor_affine(x, fixed, zero, range.min, range.max);
+  }
+  return at::fake_quantize_per_channel_affine(x, fixed, zero, *scale.axis, range.min, range.max);
 }
-
-struct Pact : torch::autograd::Function<Pact> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& alpha,
-                            int64_t low, int64_t high, int64_t axis) {
-    context->save_for_backward({x, alpha});
-    context->saved_data["axis"] = axis;
-    const QRange range{static_cast<int>(low), static_cast<int>(high)};
-    return rounded(x, alpha, range, axis < 0 ? std::nullopt : std::optional<int>(axis));
-  }
-
-  static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const auto saved = context->get_saved_variables();
-    const int64_t axis = context->saved_data["axis"].toInt();
-    const at::Tensor& x = saved[0];
-    const at::Tensor& alpha = saved[1];
-    const at::Tensor limit =
-        spread(alpha, x, axis < 0 ? std::nullopt : std::optional<int>(static_cast<int>(axis)));
-    const at::Tensor& gradient = gradients[0];
-    const at::Tensor above = x.ge(limit), below = x.le(-limit);
-    const at::Tensor inside = above.logical_or(below).logical_not();
-    const at::Tensor by_alpha =
-        gradient * (above.to(gradient.scalar_type()) - below.to(gradient.scalar_type()));
-    const at::Tensor none;
-    return {gradient * inside, by_alpha.sum_to_size(limit.sizes()).view(alpha.sizes()), none, none,
-            none};
-  }
-};
 
 }  // namespace
 
-at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, QRange range) {
-  if (is_plain(x) && is_plain(scale)) {
-    return FakeQuantizeTensor::apply(x, scale, range.min, range.max);
-  }
-  const at::Tensor zero = at::zeros(scale.sizes(), scale.options().dtype(at::kInt));
-  return at::fake_quantize_per_tensor_affine(x, scale, zero, range.min, range.max);
+at::Tensor fake_quantize(const at::Tensor& x, const ScaleParameter& scale, QRange range) {
+  const bool is_fast =
+      is_plain(x) && is_plain(scale.parameter) && (!scale.axis || x.is_contiguous());
+  if (!is_fast) return through_aten(x, scale, range);
+  return FakeQuantizeTensor::apply(x, scale.parameter, Settings(x, scale, range));
 }
 
 at::Tensor folded_fake_quantize(const at::Tensor& w, const at::Tensor& factor,
-                                const at::Tensor& scale, QRange range) {
-  if (is_plain(w) && w.is_contiguous() && is_plain(factor) && is_plain(scale)) {
-    return FoldedWeights::apply(w, factor, scale, range.min, range.max);
+                                const ScaleParameter& scale, QRange range) {
+  if (is_plain(w) && w.is_contiguous() && is_plain(factor) && is_plain(scale.parameter)) {
+    return FoldedWeights::apply(w, factor, scale.parameter, Settings(w, scale, range));
   }
   std::vector<int64_t> shape(static_cast<size_t>(w.dim()), 1);
   shape[0] = -1;
   const at::Tensor spread = factor.view(shape), is_zero = spread.eq(0);
   const at::Tensor divisor = at::where(is_zero, at::ones_like(spread), spread);
-  const at::Tensor each = scale.numel() == 1 ? scale.expand({w.size(0)}) : scale;
-  const at::Tensor zero = at::zeros(each.sizes(), each.options().dtype(at::kInt));
-  const at::Tensor quantized = at::fake_quantize_per_channel_affine(w * spread, each.contiguous(),
-                                                                    zero, 0, range.min, range.max);
-  return at::where(is_zero, w, quantized / divisor);
+  return at::where(is_zero, w, fake_quantize(w * spread, scale, range) / divisor);
 }
 
 at::Tensor straight_through(const at::Tensor& x, const at::Tensor& y) {
   return StraightThrough::apply(x, y);
-}
-
-at::Tensor pact(const at::Tensor& x, const at::Tensor& alpha, QRange range,
-                std::optional<int> axis) {
-  return Pact::apply(x, alpha, range.min, range.max, axis.value_or(-1));
 }
 
 double lsq_gradient_factor(const at::Tensor& x, QRange range, std::optional<int> axis) {

@@ -4,13 +4,9 @@
 #include "fxq/quant/learned_fake_quantize.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/_fake_quantize_learnable_per_channel_affine.h>
-#include <ATen/ops/_fake_quantize_learnable_per_tensor_affine.h>
 #include <ATen/ops/full_like.h>
 
 #include <limits>
-
-#include "fxq/quant/gradients.h"
 
 namespace fxq {
 namespace {
@@ -38,19 +34,10 @@ LsqFakeQuantize::LsqFakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Ob
 
 at::Tensor LsqFakeQuantize::scale() const { return FakeQuantize::scale().clamp_min(kLeast); }
 
-at::Tensor LsqFakeQuantize::quantized(const at::Tensor& x) const {
-  if (has_fixed_qparams()) return FakeQuantize::quantized(x);
-  const at::Tensor step = learned_scale();
-  keep_positive(step);
-  const at::Tensor zero = at::full_like(step, 0.0).detach();
-  const auto axis = options().observer_kwargs.ch_axis;
-  const double factor = lsq_gradient_factor(x, range(), axis);
-  if (axis) {
-    return at::_fake_quantize_learnable_per_channel_affine(x, step, zero, *axis, range().min,
-                                                           range().max, factor);
-  }
-  return at::_fake_quantize_learnable_per_tensor_affine(x, step, zero, range().min, range().max,
-                                                        factor);
+ScaleParameter LsqFakeQuantize::scale_parameter() const {
+  if (has_fixed_qparams()) return FakeQuantize::scale_parameter();
+  keep_positive(learned_scale());
+  return {ScaleRule::kLsq, learned_scale(), options().observer_kwargs.ch_axis};
 }
 
 PactFakeQuantize::PactFakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer)
@@ -68,10 +55,10 @@ void PactFakeQuantize::take_scale(const at::Tensor& scale) {
   alpha_.set_data(scale.detach() * range().half_width());
 }
 
-at::Tensor PactFakeQuantize::quantized(const at::Tensor& x) const {
-  if (has_fixed_qparams()) return FakeQuantize::quantized(x);
+ScaleParameter PactFakeQuantize::scale_parameter() const {
+  if (has_fixed_qparams()) return FakeQuantize::scale_parameter();
   keep_positive(alpha_);
-  return pact(x, alpha_, range(), options().observer_kwargs.ch_axis);
+  return {ScaleRule::kPact, alpha_, options().observer_kwargs.ch_axis};
 }
 
 NamedTensors PactFakeQuantize::tensors() const {

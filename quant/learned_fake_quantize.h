@@ -16,13 +16,14 @@ class LearnedFakeQuantize : public FakeQuantize {
   void observe(const at::Tensor& x) override;
 };
 
-// LSQ (arXiv 1902.08153): the step itself is learned; gradients are those of ATen's
-// _fake_quantize_learnable_per_{tensor,channel}_affine with LSQ's gradient scale.
+// LSQ (arXiv 1902.08153): the step itself is learned. Formulas of both: gradients.h.
 class LsqFakeQuantize : public LearnedFakeQuantize {
  public:
   LsqFakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer);
-  at::Tensor quantized(const at::Tensor& x) const override;
   at::Tensor scale() const override;
+
+ protected:
+  ScaleParameter scale_parameter() const override;
 };
 
 // PACT (arXiv 1805.06085): the clip alpha is learned, scale = alpha / half_width. It starts at the
@@ -30,12 +31,12 @@ class LsqFakeQuantize : public LearnedFakeQuantize {
 class PactFakeQuantize : public LearnedFakeQuantize {
  public:
   PactFakeQuantize(FakeQuantizeOptions options, std::shared_ptr<Observer> observer);
-  at::Tensor quantized(const at::Tensor& x) const override;
   at::Tensor scale() const override;
   NamedTensors tensors() const override;
 
  protected:
   void take_scale(const at::Tensor& scale) override;
+  ScaleParameter scale_parameter() const override;
 
  private:
   at::Tensor alpha_;

@@ -74,7 +74,7 @@ at::Tensor Observer::rows_of(const at::Tensor& x) const {
 at::Tensor Observer::forward(const at::Tensor& x) {
   TORCH_CHECK(x.is_floating_point(), "an observer wants float tensors and got ", x.dtype());
   if (x.numel() == 0) return x;
-  const at::Tensor rows = rows_of(x);
+  const at::Tensor rows = reads_values() ? rows_of(x).cpu() : rows_of(x);
   record(rows, ranges_of(rows));
   return x;
 }
@@ -93,7 +93,8 @@ void Observer::record(const at::Tensor& rows, Ranges seen) {
       "and the float model");
   if (options_.is_sync_quantize) synchronize(seen);
   if (options_.is_sync_quantize) synchronize(seen);
-  const Ranges next = observe({min_val_, max_val_}, {rows, seen, batch});
+  const c10::Device device = seen.min.device();
+  const Ranges next = observe({min_val_.to(device), max_val_.to(device)}, {rows, seen, batch});
   min_val_.set_data(next.min.to(min_val_.options()));
   max_val_.set_data(next.max.to(max_val_.options()));
   batches_.set_data(batches_ + 1);

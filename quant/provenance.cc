@@ -28,7 +28,7 @@ std::string calibration_fingerprint(const ObservedGraphModule& model) {
   for (const std::string& path : gm.module_paths()) {
     const auto fake_quant = std::dynamic_pointer_cast<FakeQuantize>(gm.module(path));
     if (!fake_quant) continue;
-    const at::Tensor scale = fake_quant->scale().detach().to(at::kFloat).contiguous();
+    const at::Tensor scale = fake_quant->scale().detach().to(at::kFloat).cpu().contiguous();
     text += fmt::format("{} {} ", path, dtype_name(fake_quant->dtype()));
     text.append(reinterpret_cast<const char*>(scale.data_ptr<float>()),
                 static_cast<size_t>(scale.numel()) * sizeof(float));

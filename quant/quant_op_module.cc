@@ -19,7 +19,6 @@
 #include "fxq/graph/scaled_weight.h"
 #include "fxq/graph/weighted_bn_module.h"
 #include "fxq/passes/batch_norm_fold.h"
-#include "fxq/quant/gradients.h"
 
 namespace fxq {
 namespace {
@@ -107,15 +106,14 @@ QuantOpModule::Weights QuantOpModule::training_weights() const {
   const OpDef& def = op_def(op());
   const at::Tensor weight = tensor(def.weight);
   const at::Tensor factors = factors_of(batch_norm_facts(*bn_));
-  const bool is_plain = weight_fq_->options().type == kFakeQuant && def.channel_axis == 0 &&
-                        weight_fq_->fake_quant_enabled() && weight_fq_->options().saturate != false;
+  const bool is_plain = def.channel_axis == 0 && weight_fq_->fake_quant_enabled() &&
+                        weight_fq_->options().saturate != false;
   if (is_plain) {
     if (weight_fq_->observer_enabled()) {
       const at::NoGradGuard no_grad;
       weight_fq_->observe(weight * over_weight(*this, factors));
     }
-    return {folded_fake_quantize(weight, factors, weight_fq_->scale(), weight_fq_->range()),
-            tensor(def.bias)};
+    return {weight_fq_->quantized_folded(weight, factors), tensor(def.bias)};
   }
   const at::Tensor factor = over_weight(*this, factors);
   const at::Tensor is_zero = factor.eq(0);

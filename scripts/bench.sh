@@ -21,6 +21,16 @@ if [ "${1:-}" = peers ]; then
   exec "$build/peers/venv/bin/python" "$root/bench/peers/compare_peers.py" "$@"
 fi
 
+if [ "${1:-}" = accuracy ] || [ "${1:-}" = weight_fixes ]; then
+  program="$1"
+  shift
+  "$root/scripts/setup.sh"
+  "$root/scripts/build.sh" release fxq
+  [ "$program" = weight_fixes ] && exec "$system_python" "$root/bench/accuracy/weight_fixes.py" "$@"
+  install_peers
+  exec "$build/peers/venv/bin/python" "$root/bench/accuracy/compare_accuracy.py" "$@"
+fi
+
 if [ "${1:-}" = capture_zoo ]; then
   shift
   "$root/scripts/build.sh" release capture
@@ -30,7 +40,7 @@ fi
 # capture and soak want models; peer_worker serves bench/peers only
 mapfile -t programs < <(sed -n 's/^add_executable(\([a-z0-9_]*\) .*/\1/p' bench/CMakeLists.txt | grep -vx -e capture -e peer_worker -e soak)
 if [ $# -gt 0 ]; then
-  [[ " ${programs[*]} " == *" $1 "* ]] || die "no benchmark '$1'; there are: ${programs[*]} peers"
+  [[ " ${programs[*]} " == *" $1 "* ]] || die "no benchmark '$1'; there are: ${programs[*]} peers accuracy weight_fixes"
   programs=("$1")
   shift
 fi

@@ -1,4 +1,4 @@
-// tensors "train.optimizer" u8[n], "train.random" u8[n], "train.position" f64[8] of a saved graph
+// tensors "train.optimizer" u8[n], "train.random" u8[n], "train.position" f64[10] of a saved graph
 #include "fxq/train/checkpoint.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -18,22 +18,24 @@ at::Tensor to_tensor(const TrainPosition& p) {
   return at::tensor(
       {static_cast<double>(p.epoch), static_cast<double>(p.step), static_cast<double>(p.total),
        p.loss_sum, static_cast<double>(p.hits), static_cast<double>(p.samples), p.best_top1,
-       static_cast<double>(p.epochs_since_best)},
+       static_cast<double>(p.epochs_since_best), p.first_top1, p.recent_top1},
       at::kDouble);
 }
 
 TrainPosition to_position(const at::Tensor& tensor) {
   const double* v = tensor.data_ptr<double>();
   auto whole = [&](int i) { return static_cast<int64_t>(v[i]); };
-  return {whole(0), whole(1), whole(2), v[3], whole(4), whole(5), v[6], whole(7)};
+  return {whole(0), whole(1), whole(2), v[3], whole(4), whole(5), v[6], whole(7), v[8], v[9]};
 }
 
 }  // namespace
 
 absl::Status save_checkpoint(const ObservedGraphModule& model, const TrainOptimizer& optimizer,
-                             const TrainPosition& position, const TrainOptions& options) {
+                             const TrainPosition& position, const std::string& data_seen,
+                             const TrainOptions& options) {
   GraphModule gm = model.graph_module().copy();
   gm.settings[kRunSetting] = run_settings(options);
+  gm.settings[kDataSetting] = data_seen;
   gm.set_tensor(kOptimizer, optimizer.state());
   gm.set_tensor(kRandom, at::detail::getDefaultCPUGenerator().get_state());
   gm.set_tensor(kPosition, to_tensor(position));
@@ -42,7 +44,7 @@ absl::Status save_checkpoint(const ObservedGraphModule& model, const TrainOptimi
 
 absl::StatusOr<Checkpoint> load_checkpoint(const std::string& path) {
   FXQ_ASSIGN_OR_RETURN(ObservedGraphModule model, load_observed(path));
-  Checkpoint checkpoint{std::move(model.graph_module()), {}, {}, {}};
+  Checkpoint checkpoint{std::move(model.graph_module()), {}, {}, {}, {}};
   checkpoint.optimizer = checkpoint.gm.tensor(kOptimizer);
   checkpoint.random = checkpoint.gm.tensor(kRandom);
   const at::Tensor position = checkpoint.gm.tensor(kPosition);
@@ -51,6 +53,8 @@ absl::StatusOr<Checkpoint> load_checkpoint(const std::string& path) {
     return absl::DataLossError(path + " is a prepared model, but no checkpoint of training");
   }
   checkpoint.position = to_position(position);
+  const auto data = checkpoint.gm.settings.find(kDataSetting);
+  if (data != checkpoint.gm.settings.end()) checkpoint.data_seen = data->second;
   return checkpoint;
 }
 

@@ -18,18 +18,22 @@ struct TrainPosition {
   int64_t hits = 0, samples = 0;
   double best_top1 = -1;
   int64_t epochs_since_best = 0;
+  double first_top1 = 0, recent_top1 = 0;  // of the first batch, and a moving average
 };
 
 // A setting of the saved model: run_settings of the options.
 inline constexpr const char* kRunSetting = "training";
+inline constexpr const char* kDataSetting = "training_data";  // fingerprints
 
 absl::Status save_checkpoint(const ObservedGraphModule& model, const TrainOptimizer& optimizer,
-                             const TrainPosition& position, const TrainOptions& options);
+                             const TrainPosition& position, const std::string& data_seen,
+                             const TrainOptions& options);
 
 struct Checkpoint {
   GraphModule gm;
   TrainPosition position;
   at::Tensor optimizer, random;
+  std::string data_seen;
 };
 absl::StatusOr<Checkpoint> load_checkpoint(const std::string& path);
 

@@ -1,5 +1,6 @@
-// epoch: a seeded permutation, cut into batches; step: forward, loss, backward, average over the
-// processes, clip, step. Everything that a step depends on is in the checkpoint or the options.
+// epoch: a seeded permutation, cut into batches; step: augment, forward, loss, backward, average
+// over the processes, clip, step. Everything that a step depends on is in the checkpoint or the
+// options.
 #include "fxq/train/qat_trainer.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -15,6 +16,7 @@
 #include "fxq/quant/process_group.h"
 #include "fxq/quant/provenance.h"
 #include "fxq/quant/stage.h"
+#include "fxq/train/augment.h"
 #include "fxq/train/checkpoint.h"
 #include "fxq/train/losses.h"
 
@@ -28,12 +30,16 @@ struct QatTrainer::Run {
 
   absl::StatusOr<TrainReport> fit(BatchSource& data, BatchSource* validation);
   absl::StatusOr<bool> resume();
+  absl::Status check_data(BatchSource& data, BatchSource* validation);
+  absl::Status start(BatchSource* validation, TrainReport& report);
+  absl::Status check_converges() const;
   absl::Status check_same_run(const GraphModule& saved) const;
 
   absl::StatusOr<bool> epoch(BatchSource& data);
   absl::Status step(BatchSource& data, absl::Span<const int64_t> samples);
   absl::Status end_epoch(BatchSource* validation, TrainReport& report);
   absl::Status keep_best(double top1);
+  TrainProgress progress(int64_t samples) const;
   absl::Status save() const;
   void freeze_if_due();
   std::vector<int64_t> order(int64_t samples) const;
@@ -45,12 +51,16 @@ struct QatTrainer::Run {
   const GraphModule* teacher = nullptr;
   TrainPosition at;
   int64_t steps_per_epoch = 0;
-  bool frozen = false;
+  std::string data_seen;  // fingerprints of training and validation data
+  bool frozen = false, bn_frozen = false;
   double last_loss = 0;
   std::optional<GraphModule> best;
 };
 
 namespace {
+
+constexpr double kRecent = 0.1;   // weight of a step in the running top-1
+constexpr int64_t kSettled = 16;  // steps after which that says something
 
 // The part of a batch that this process takes.
 absl::Span<const int64_t> own_part(absl::Span<const int64_t> samples) {
@@ -59,22 +69,6 @@ absl::Span<const int64_t> own_part(absl::Span<const int64_t> samples) {
   const auto size = static_cast<size_t>(group->size()), rank = static_cast<size_t>(group->rank());
   const size_t first = samples.size() * rank / size;
   return samples.subspan(first, samples.size() * (rank + 1) / size - first);
-}
-
-template <typename Forward>
-absl::StatusOr<double> top1_of(BatchSource& data, int64_t batch, const Forward& forward) {
-  const at::NoGradGuard no_grad;
-  int64_t hits = 0;
-  std::vector<int64_t> samples;
-  for (int64_t first = 0; first < data.size(); first += batch) {
-    samples.clear();
-    for (int64_t i = first; i < std::min(first + batch, data.size()); ++i) samples.push_back(i);
-    FXQ_ASSIGN_OR_RETURN(TrainBatch read, data.read(samples));
-    FXQ_ASSIGN_OR_RETURN(const c10::IValue result, forward(std::move(read.inputs)));
-    FXQ_ASSIGN_OR_RETURN(const at::Tensor outputs, first_output(result));
-    hits += count_hits(outputs, read.labels);
-  }
-  return static_cast<double>(hits) / static_cast<double>(std::max<int64_t>(1, data.size()));
 }
 
 }  // namespace
@@ -89,16 +83,24 @@ std::vector<int64_t> QatTrainer::Run::order(int64_t samples) const {
 
 void QatTrainer::Run::freeze_if_due() {
   const auto all = static_cast<double>(steps_per_epoch * options.epochs);
-  if (frozen || static_cast<double>(at.total) < options.freeze_after * all) return;
-  if (options.freeze_after >= 1) return;
-  freeze_bn_stats(model);
+  const auto is_due = [&](double share) {
+    return share < 1 && static_cast<double>(at.total) >= share * all;
+  };
+  if (!bn_frozen && is_due(std::min(options.freeze_after, options.freeze_bn_after.value_or(1)))) {
+    freeze_bn_stats(model);
+    bn_frozen = true;
+  }
+  if (frozen || !is_due(options.freeze_after)) return;
   enable_observers(model, false);
   frozen = true;
 }
 
 absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> samples) {
   freeze_if_due();
-  FXQ_ASSIGN_OR_RETURN(TrainBatch batch, data.read(own_part(samples)));
+  const absl::Span<const int64_t> own = own_part(samples);
+  FXQ_ASSIGN_OR_RETURN(TrainBatch batch, data.read(own));
+  FXQ_RETURN_IF_ERROR(augment(options, at.epoch, own, batch.inputs));
+  batch = on_device(std::move(batch), optimizer.parameters()[0].device());
   at::Tensor soft;
   if (options.distillation > 0) {
     const at::NoGradGuard no_grad;
@@ -108,11 +110,16 @@ absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> 
   optimizer.zero_grad();
   FXQ_ASSIGN_OR_RETURN(const c10::IValue result, model.forward(std::move(batch.inputs)));
   FXQ_ASSIGN_OR_RETURN(const at::Tensor outputs, first_output(result));
+  if (!options.loss && outputs.dim() == 2 && batch.labels.scalar_type() == at::kLong) {
+    FXQ_RETURN_IF_ERROR(check_labels(batch.labels, outputs.size(1), own));
+  }
   FXQ_ASSIGN_OR_RETURN(const at::Tensor loss, training_loss(outputs, batch.labels, soft, options));
   last_loss = loss.item<double>();
   if (!std::isfinite(last_loss)) {
-    return absl::InvalidArgumentError(
-        fmt::format("the loss is {}; try a smaller learning_rate", last_loss));
+    return absl::AbortedError(fmt::format(
+        "the loss is {}: training has diverged; a smaller learning_rate (it is {}) or a "
+        "gradient_clip (it is {}) may help",
+        last_loss, options.learning_rate, options.gradient_clip));
   }
   loss.backward();
   FXQ_RETURN_IF_ERROR(average_gradients(optimizer.parameters()));
@@ -120,14 +127,44 @@ absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> 
   ++at.step;
   ++at.total;
   at.loss_sum += last_loss;
-  at.hits += count_hits(outputs, batch.labels);
-  at.samples += batch.labels.size(0);
+  const int64_t hits = count_hits(outputs, batch.labels), count = batch.labels.size(0);
+  at.hits += hits;
+  at.samples += count;
+  const double top1 = static_cast<double>(hits) / static_cast<double>(count);
+  if (at.total == 1) at.first_top1 = at.recent_top1 = top1;
+  at.recent_top1 += kRecent * (top1 - at.recent_top1);
   return absl::OkStatus();
+}
+
+TrainProgress QatTrainer::Run::progress(int64_t samples) const {
+  const auto steps = static_cast<double>(std::max<int64_t>(1, at.step));
+  const auto seen = static_cast<double>(std::max<int64_t>(1, at.samples));
+  const int64_t last = std::max<int64_t>(0, at.total - 1);
+  return {at.epoch,
+          at.step,
+          steps_per_epoch,
+          samples,
+          last_loss,
+          at.loss_sum / steps,
+          static_cast<double>(at.hits) / seen,
+          scheduled_rate(options, last, steps_per_epoch * options.epochs)};
+}
+
+// A net that answers everything with one class has a finite loss.
+absl::Status QatTrainer::Run::check_converges() const {
+  const bool collapsed = at.total > kSettled && at.recent_top1 < at.first_top1 / 2;
+  if (!collapsed) return absl::OkStatus();
+  return absl::AbortedError(
+      fmt::format("epoch {}: training has diverged: the first batch had top-1 {:.1f} %, the last "
+                  "ones {:.1f} %; "
+                  "a smaller learning_rate (it is {}) may help",
+                  at.epoch + 1, 100 * at.first_top1, 100 * at.recent_top1, options.learning_rate));
 }
 
 // False: on_step ended the run.
 absl::StatusOr<bool> QatTrainer::Run::epoch(BatchSource& data) {
   const std::vector<int64_t> shuffled = order(data.size());
+  if (options.on_epoch) options.on_epoch(progress(options.batch));
   while (at.step < steps_per_epoch) {
     const auto first = static_cast<size_t>(at.step * options.batch);
     const size_t count = std::min(static_cast<size_t>(options.batch), shuffled.size() - first);
@@ -138,17 +175,7 @@ absl::StatusOr<bool> QatTrainer::Run::epoch(BatchSource& data) {
     }
     const bool due = options.checkpoint_every > 0 && at.total % options.checkpoint_every == 0;
     if (due) FXQ_RETURN_IF_ERROR(save());
-    if (!options.on_step) continue;
-    const double rate = scheduled_rate(options, at.total - 1, steps_per_epoch * options.epochs);
-    const TrainProgress progress{at.epoch,
-                                 at.step,
-                                 steps_per_epoch,
-                                 static_cast<int64_t>(count),
-                                 last_loss,
-                                 at.loss_sum / static_cast<double>(at.step),
-                                 static_cast<double>(at.hits) / static_cast<double>(at.samples),
-                                 rate};
-    if (options.on_step(progress)) continue;
+    if (!options.on_step || options.on_step(progress(static_cast<int64_t>(count)))) continue;
     FXQ_RETURN_IF_ERROR(save());
     return false;
   }
@@ -158,7 +185,7 @@ absl::StatusOr<bool> QatTrainer::Run::epoch(BatchSource& data) {
 absl::Status QatTrainer::Run::save() const {
   const auto group = process_group();
   if (options.checkpoint.empty() || (group && group->rank() != 0)) return absl::OkStatus();
-  return save_checkpoint(model, optimizer, at, options);
+  return save_checkpoint(model, optimizer, at, data_seen, options);
 }
 
 absl::Status QatTrainer::Run::keep_best(double top1) {
@@ -172,6 +199,7 @@ absl::Status QatTrainer::Run::keep_best(double top1) {
 }
 
 absl::Status QatTrainer::Run::end_epoch(BatchSource* validation, TrainReport& report) {
+  FXQ_RETURN_IF_ERROR(check_converges());
   EpochReport epoch{
       at.epoch, at.loss_sum / static_cast<double>(std::max<int64_t>(1, at.step)),
       static_cast<double>(at.hits) / static_cast<double>(std::max<int64_t>(1, at.samples)),
@@ -191,15 +219,47 @@ absl::Status QatTrainer::Run::end_epoch(BatchSource* validation, TrainReport& re
   return save();
 }
 
+absl::Status QatTrainer::Run::check_data(BatchSource& data, BatchSource* validation) {
+  if (data.size() == 0) return absl::InvalidArgumentError("there are no training samples");
+  if (!options.loss) {
+    FXQ_ASSIGN_OR_RETURN(const int64_t classes, count_classes(model, data));
+    if (classes > 0) FXQ_RETURN_IF_ERROR(check_labels(data, classes));
+    if (classes > 0 && validation) FXQ_RETURN_IF_ERROR(check_labels(*validation, classes));
+  }
+  if (options.checkpoint.empty()) return absl::OkStatus();
+  FXQ_ASSIGN_OR_RETURN(std::string seen, data.fingerprint());
+  if (validation) {
+    FXQ_ASSIGN_OR_RETURN(const std::string held_out, validation->fingerprint());
+    seen += "; validation: " + held_out;
+  }
+  if (!data_seen.empty() && data_seen != seen) {
+    return absl::FailedPreconditionError(fmt::format(
+        "{} is of a run with other data or labels; begin anew (fxq qat --restart) or go "
+        "on with the same.\n  then: {}\n  now: {}",
+        options.checkpoint, data_seen, seen));
+  }
+  data_seen = std::move(seen);
+  return absl::OkStatus();
+}
+
+// What calibration gave is the first candidate for the best model.
+absl::Status QatTrainer::Run::start(BatchSource* validation, TrainReport& report) {
+  FXQ_RETURN_IF_ERROR(broadcast_tensors(optimizer.parameters()));
+  if (!validation || !is_calibrated(model)) return absl::OkStatus();
+  FXQ_ASSIGN_OR_RETURN(report.start_top1, evaluate_top1(model, *validation));
+  FXQ_RETURN_IF_ERROR(keep_best(*report.start_top1));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<TrainReport> QatTrainer::Run::fit(BatchSource& data, BatchSource* validation) {
   if (options.distillation > 0 && !teacher) {
     return absl::FailedPreconditionError("distillation needs a teacher: set_teacher()");
   }
-  if (data.size() == 0) return absl::InvalidArgumentError("there are no training samples");
+  FXQ_RETURN_IF_ERROR(check_data(data, validation));
   // A short last batch would have statistics of its own.
   steps_per_epoch = std::max<int64_t>(1, data.size() / options.batch);
-  if (at.total == 0) FXQ_RETURN_IF_ERROR(broadcast_tensors(optimizer.parameters()));
   TrainReport report;
+  if (at.total == 0) FXQ_RETURN_IF_ERROR(start(validation, report));
   while (at.epoch < options.epochs && !report.stopped_early && !report.interrupted) {
     FXQ_ASSIGN_OR_RETURN(const bool ended, epoch(data));
     report.interrupted = !ended;
@@ -236,6 +296,7 @@ absl::StatusOr<bool> QatTrainer::Run::resume() {
   FXQ_RETURN_IF_ERROR(check_same_run(checkpoint.gm));
   const auto mine = model.graph_module().parameters();
   checkpoint.gm.settings.erase(kRunSetting);
+  checkpoint.gm.settings.erase(kDataSetting);
   checkpoint.gm.remove_unused();  // the tensors of the run, which no node reads
   model = ObservedGraphModule(std::move(checkpoint.gm), model.report);
   const auto saved = model.graph_module().parameters();
@@ -249,6 +310,7 @@ absl::StatusOr<bool> QatTrainer::Run::resume() {
   at::Generator generator = at::detail::getDefaultCPUGenerator();
   generator.set_state(checkpoint.random);
   at = checkpoint.position;
+  data_seen = checkpoint.data_seen;
   if (at.best_top1 >= 0 && std::filesystem::exists(best_path())) {
     FXQ_ASSIGN_OR_RETURN(ObservedGraphModule known, load_observed(best_path()));
     best = std::move(known.graph_module());
@@ -271,6 +333,7 @@ absl::StatusOr<QatTrainer> QatTrainer::create(ObservedGraphModule model, TrainOp
     return absl::FailedPreconditionError(
         "QatTrainer: no parameter of the model requires a gradient");
   }
+  if (!options.freeze_bn_after) options.freeze_bn_after = is_calibrated(model) ? 0 : 1;
   return QatTrainer(std::make_unique<Run>(std::move(model), std::move(options)));
 }
 
@@ -281,35 +344,5 @@ absl::StatusOr<TrainReport> QatTrainer::fit(BatchSource& data, BatchSource* vali
 }
 ObservedGraphModule& QatTrainer::model() { return run_->model; }
 ObservedGraphModule QatTrainer::take_model() && { return std::move(run_->model); }
-
-absl::StatusOr<double> evaluate_top1(ObservedGraphModule& model, BatchSource& data, int64_t batch) {
-  GraphModule& gm = model.graph_module();
-  const bool training = gm.is_training();
-  std::vector<std::pair<bool, bool>> switches;
-  for (const auto& [path, fake_quant] : model.fake_quants()) {
-    switches.emplace_back(fake_quant->observer_enabled(), fake_quant->fake_quant_enabled());
-  }
-  gm.eval();
-  FXQ_RETURN_IF_ERROR(set_fake_quantize(model, FakeQuantState::VALIDATION));
-  auto top1 = top1_of(data, batch, [&](std::vector<c10::IValue> inputs) {
-    return model.forward(std::move(inputs));
-  });
-  gm.train(training);
-  size_t i = 0;
-  for (const auto& [path, fake_quant] : model.fake_quants()) {
-    if (!fake_quant->has_fixed_qparams()) fake_quant->enable_observer(switches[i].first);
-    fake_quant->enable_fake_quant(switches[i++].second);
-  }
-  return top1;
-}
-
-absl::StatusOr<double> evaluate_top1(const GraphModule& model, BatchSource& data, int64_t batch) {
-  if (model.is_training()) {
-    return absl::FailedPreconditionError(
-        "evaluate_top1: the model is in train() mode; call eval()");
-  }
-  return top1_of(data, batch,
-                 [&](std::vector<c10::IValue> inputs) { return model.forward(std::move(inputs)); });
-}
 
 }  // namespace fxq

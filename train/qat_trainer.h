@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "fxq/quant/observed_graph.h"
 #include "fxq/train/batch_source.h"
+#include "fxq/train/evaluate.h"
 #include "fxq/train/train_options.h"
 
 namespace fxq {
@@ -28,7 +29,10 @@ struct TrainReport {
   int64_t steps = 0;                // of the whole run so far
   bool interrupted = false;         // on_step said so
   bool stopped_early = false;
-  std::optional<double> best_top1;  // of validation
+  // Of validation data: before the first step (of a calibrated model), and of the model that is
+  // kept.
+  std::optional<double> start_top1;
+  std::optional<double> best_top1;
 };
 
 class QatTrainer {
@@ -44,11 +48,14 @@ class QatTrainer {
   // outlive the trainer.
   void set_teacher(const GraphModule* teacher);
 
-  // Goes on from options.checkpoint; false if there is none yet. DataLoss if it is of another run.
+  // Goes on from options.checkpoint; false if there is none yet. DataLoss if it is of another
+  // model, FailedPrecondition if it is of another run; fit() then refuses other data.
   absl::StatusOr<bool> resume();
 
-  // Trains to the end (or to on_step's). Afterwards model() is the one of the best epoch, if there
-  // is validation data, else the last. Errors name the step.
+  // Trains to the end (or to on_step's). Afterwards model() is the best one of the start (if it was
+  // calibrated) and all epochs, if there is validation data, else the last. InvalidArgument for
+  // labels that the model has no class for, before the first step if the source knows its labels;
+  // Aborted if the loss is not finite or top-1 has fallen to half of the first batch's.
   absl::StatusOr<TrainReport> fit(BatchSource& data, BatchSource* validation = nullptr);
 
   // In train() mode and the state QAT.
@@ -60,13 +67,5 @@ class QatTrainer {
   explicit QatTrainer(std::unique_ptr<Run> run);
   std::unique_ptr<Run> run_;
 };
-
-// Share of samples whose largest output is their label, as the integer program will have it:
-// eval() mode, state VALIDATION. The model's mode and observers are given back.
-absl::StatusOr<double> evaluate_top1(ObservedGraphModule& model, BatchSource& data,
-                                     int64_t batch = 64);
-// Of a float model, which must be in eval() mode.
-absl::StatusOr<double> evaluate_top1(const GraphModule& model, BatchSource& data,
-                                     int64_t batch = 64);
 
 }  // namespace fxq

@@ -27,9 +27,19 @@ bool read(const nlohmann::json& value, double& field) {
   return value.is_number();
 }
 
+bool read(const nlohmann::json& value, std::optional<double>& field) {
+  if (value.is_number()) field = value.get<double>();
+  return value.is_number();
+}
+
 bool read(const nlohmann::json& value, int64_t& field) {
   if (value.is_number_integer()) field = value.get<int64_t>();
   return value.is_number_integer();
+}
+
+bool read(const nlohmann::json& value, bool& field) {
+  if (value.is_boolean()) field = value.get<bool>();
+  return value.is_boolean();
 }
 
 bool read(const nlohmann::json& value, std::string& field) {
@@ -52,9 +62,12 @@ const Key kKeys[] = {
     FXQ_KEY(epochs, "an int"),
     FXQ_KEY(batch, "an int"),
     FXQ_KEY(seed, "an int"),
+    FXQ_KEY(horizontal_flip, "true or false"),
+    FXQ_KEY(shift, "an int"),
     FXQ_KEY(distillation, "a number"),
     FXQ_KEY(temperature, "a number"),
     FXQ_KEY(freeze_after, "a number"),
+    FXQ_KEY(freeze_bn_after, "a number"),
     FXQ_KEY(patience, "an int"),
     FXQ_KEY(checkpoint_every, "an int"),
 };
@@ -76,9 +89,12 @@ absl::Status TrainOptions::validate() const {
   want(momentum >= 0 && momentum < 1, "momentum is in 0..1");
   want(weight_decay >= 0 && gradient_clip >= 0, "weight_decay and gradient_clip are not negative");
   want(epochs > 0 && batch > 0, "epochs and batch are above 0");
+  want(shift >= 0, "shift is not negative");
   want(distillation >= 0 && distillation <= 1, "distillation is in 0..1");
   want(temperature > 0, "temperature is above 0");
   want(freeze_after >= 0 && freeze_after <= 1, "freeze_after is in 0..1");
+  const double bn = freeze_bn_after.value_or(0);
+  want(bn >= 0 && bn <= 1, "freeze_bn_after is in 0..1");
   want(patience >= 0 && checkpoint_every >= 0, "patience and checkpoint_every are not negative");
   if (problems.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format("training: {}", fmt::join(problems, "; ")));
@@ -117,10 +133,12 @@ double scheduled_rate(const TrainOptions& options, int64_t step, int64_t steps) 
 std::string run_settings(const TrainOptions& options) {
   return fmt::format(
       "optimizer={} learning_rate={} momentum={} weight_decay={} schedule={} gradient_clip={} "
-      "epochs={} batch={} seed={} distillation={} temperature={} freeze_after={} patience={}",
+      "epochs={} batch={} seed={} distillation={} temperature={} freeze_after={} patience={} "
+      "horizontal_flip={} shift={} freeze_bn_after={}",
       options.optimizer, options.learning_rate, options.momentum, options.weight_decay,
       options.schedule, options.gradient_clip, options.epochs, options.batch, options.seed,
-      options.distillation, options.temperature, options.freeze_after, options.patience);
+      options.distillation, options.temperature, options.freeze_after, options.patience,
+      options.horizontal_flip, options.shift, options.freeze_bn_after.value_or(1));
 }
 
 }  // namespace fxq

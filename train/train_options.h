@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,17 +38,26 @@ struct TrainOptions {
   double gradient_clip = 1.0;       // largest norm of all gradients together; 0: none
   int64_t epochs = 1;
   int64_t batch = 32;  // of all processes together
-  int64_t seed = 0;    // of the order of samples
+  int64_t seed = 0;    // of the order of samples and of augmentation
+  // Augmentation of pictures (augment.h): mirrored by chance, moved by up to so many pixels.
+  bool horizontal_flip = false;
+  int64_t shift = 0;
   // Weight of the teacher's soft labels in the loss, and the temperature they have.
   double distillation = 0.0;
   double temperature = 2.0;
   // After this share of all steps, statistics of batch norms and observers stay as they are.
   double freeze_after = 1.0;
+  // The same of batch norms alone, if that is earlier. Unset: 0 for a model that was calibrated,
+  // whose statistics are those of the float model (README.md says why), else 1.
+  std::optional<double> freeze_bn_after;
   int64_t patience = 0;  // epochs without a better validation top-1 that end the run; 0: all epochs
   std::string checkpoint;        // file to save the run to and to resume it from; "": none
   int64_t checkpoint_every = 0;  // steps; 0: after each epoch
   // f(outputs, labels) -> scalar; unset: cross entropy.
   std::function<at::Tensor(const at::Tensor&, const at::Tensor&)> loss;
+  // Called before the first step of every epoch (of this process) with its position; `step` is the
+  // number of steps that a resumed epoch has behind it, `samples` those of a step.
+  std::function<void(const TrainProgress&)> on_epoch;
   // Called after every step; false ends the run in order, with a checkpoint if there is one.
   std::function<bool(const TrainProgress&)> on_step;
 

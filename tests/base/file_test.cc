@@ -59,6 +59,8 @@ TEST_F(FileOperations, LeavesNothingBehindOnFailure) {
   EXPECT_EQ(check_writable(path("none/a")).code(), absl::StatusCode::kNotFound);
   EXPECT_FALSE(check_writable(folder_).ok());
   EXPECT_TRUE(check_writable(path("a")).ok());
+  EXPECT_FALSE(check_writable("/proc/fxq").ok())
+      << "root has permission there, but nothing is made";
   EXPECT_EQ(entries(), 0);
 }
 

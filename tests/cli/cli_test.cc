@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "fxq/base/file.h"
+#include "fxq/data/labels.h"
 #include "fxq/data/npy.h"
 
 namespace fxq {
@@ -136,6 +137,62 @@ TEST_F(QatCliTest, SaysWhatIsWrong) {
   refused("qat " + digits("digits.script.pt") + " --data " + digits("calib_images.npy") +
               " --labels " + digits("test_labels.npy") + " -o " + in("no.fxq"),
           "test_labels.npy: ", in("no.fxq"));
+}
+
+TEST_F(QatCliTest, LabelsWithoutAClassAreNamedBeforeTraining) {
+  const auto labels = *read_labels(digits("test_labels.npy"));
+  std::ofstream csv(in("labels.csv"));
+  for (size_t i = 0; i < labels.size(); ++i) csv << (i == 5 ? 10 : labels[i]) << "\n";
+  csv.close();
+  refused("qat " + digits("digits.script.pt") + " --data " + digits("test_images.npy") +
+              " --labels " + in("labels.csv") + " -o " + in("no.fxq"),
+          "labels are not in 0..9, the classes of the model: sample 5 has 10", in("no.fxq"));
+}
+
+TEST_F(QatCliTest, DivergedItEndsWithAnErrorAndWritesNothing) {
+  const Outcome diverged = fxq(qat(in("no.fxq")) + " --learning-rate 1000 --epochs 3");
+  EXPECT_EQ(diverged.code, 1) << diverged.text;
+  EXPECT_THAT(diverged.text, HasSubstr("smaller"));
+  EXPECT_FALSE(fs::exists(in("no.fxq")));
+  EXPECT_FALSE(fs::exists(in("no.fxq.checkpoint")));
+}
+
+TEST_F(QatCliTest, AnOutputThatCannotBeWrittenIsRefusedBeforeTraining) {
+  const Outcome nowhere = fxq(qat(in("missing/m.fxq")));
+  EXPECT_EQ(nowhere.code, 1);
+  EXPECT_THAT(nowhere.text, HasSubstr("missing/m.fxq"));
+  EXPECT_THAT(nowhere.text, ::testing::Not(HasSubstr("epoch")));
+  const Outcome checkpoint = fxq(qat(in("m.fxq")) + " --checkpoint " + in("missing/c"));
+  EXPECT_EQ(checkpoint.code, 1);
+  EXPECT_THAT(checkpoint.text, HasSubstr("missing/c"));
+  EXPECT_THAT(checkpoint.text, ::testing::Not(HasSubstr("epoch")));
+}
+
+// averaging_constant 0 keeps what calibration found; it ended calibration after the first batch,
+// here a picture that is nearly black.
+TEST_F(QatCliTest, FrozenScalesAreThoseOfTheWholeCalibration) {
+  const HostTensor images = *read_npy(digits("test_images.npy"));
+  HostTensor dark(images.dtype(), images.dims());
+  for (size_t i = 0; i < images.data<float>().size(); ++i) {
+    dark.mutable_data<float>()[i] = images.data<float>()[i] * (i < 64 ? 1e-3F : 1.0F);
+  }
+  ASSERT_TRUE(write_npy(in("x.npy"), dark).ok());
+  std::ofstream(in("c.json"))
+      << R"({"batch": 1, "qconfig": {"": {"activation_qkwargs": {"averaging_constant": 0}}}})";
+  const Outcome frozen =
+      fxq("qat " + digits("digits.script.pt") + " --data " + in("x.npy") + " --labels " +
+          digits("test_labels.npy") + " -q -o " + in("a.fxq") + " --config " + in("c.json"));
+  ASSERT_EQ(frozen.code, 0) << frozen.text;
+  EXPECT_THAT(frozen.text, HasSubstr("calibrated 9"));
+}
+
+TEST_F(QatCliTest, AugmentationIsReproducible) {
+  const std::string options = " --shift 1 --flip --epochs 2 --learning-rate 1e-4";
+  ASSERT_EQ(fxq(qat(in("a.fxq")) + options).code, 0);
+  ASSERT_EQ(fxq(qat(in("b.fxq")) + options).code, 0);
+  ASSERT_EQ(fxq(qat(in("c.fxq")) + " --epochs 2 --learning-rate 1e-4").code, 0);
+  EXPECT_EQ(*read_file(in("a.fxq")), *read_file(in("b.fxq")));
+  EXPECT_NE(*read_file(in("a.fxq")), *read_file(in("c.fxq")));
 }
 
 TEST_F(CliTest, SameCommandGivesSameBytes) {

@@ -274,5 +274,30 @@ TEST_F(DatasetTest, RefusesOddOptions) {
   EXPECT_THAT(message, HasSubstr("limit is -1"));
 }
 
+TEST_F(DatasetTest, GathersSamplesInAnyOrder) {
+  DatasetOptions options;
+  options.input_names = {"a", "b"};
+  const auto dataset =
+      Dataset::open({npy("a.npy", counting(4, 2)), npy("b.npy", counting(4, 1))}, options);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const std::vector<int64_t> samples{3, 0, 3};
+  const auto inputs = dataset->gather(samples);
+  ASSERT_TRUE(inputs.ok()) << inputs.status();
+  EXPECT_EQ((*inputs)[1].name, "b");
+  EXPECT_THAT((*inputs)[0].tensor.dims(), ElementsAre(3, 2));
+  EXPECT_THAT((*inputs)[0].tensor.data<float>(), ElementsAre(6, 7, 0, 1, 6, 7));
+  EXPECT_THAT((*inputs)[1].tensor.data<float>(), ElementsAre(3, 0, 3));
+}
+
+TEST_F(DatasetTest, GatheredPicturesHaveOneSize) {
+  picture("a.png", 3);
+  picture("b.png", 4, 5);
+  const auto dataset = Dataset::open({path("")}, gray_options(1));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const std::vector<int64_t> samples{0, 1};
+  EXPECT_THAT(std::string(dataset->gather(samples).status().message()),
+              HasSubstr("samples 0 and 1 have different shapes"));
+}
+
 }  // namespace
 }  // namespace fxq

@@ -60,6 +60,30 @@ TEST(EqualizeTest, BalancesWithoutChangingTheFunction) {
   EXPECT_EQ(gm.parameters().size(), before.parameters().size());
 }
 
+// MTCNN's nets have prelu and pools between their layers: nothing of them was balanced.
+TEST(EqualizeTest, SeesThroughPreluAndPools) {
+  auto gm = parse_text(R"(
+module @a = conv2d(weight: f32[6,3,3,3], bias: f32[6], padding=[1,1])
+module @p = prelu(weight: f32[6])
+module @b = conv2d(weight: f32[4,6,3,3], bias: f32[4])
+state * = normal(3)
+graph (%x: f32[2,3,8,8]) {
+  %a = conv2d @a(%x) : f32[2,6,8,8]
+  %p = prelu @p(%a) : f32[2,6,8,8]
+  %m = max_pool2d(%p, [2,2]) : f32[2,6,4,4]
+  %b = conv2d @b(%m) : f32[2,4,2,2]
+  return %b
+}
+)");
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  const GraphModule before = gm->copy(GraphModule::Copy::kCloneAll);
+  EXPECT_TRUE(*equalize(*gm));
+  EXPECT_TRUE(gm->forward({input()})->toTensor().allclose(before.forward({input()})->toTensor(),
+                                                          1e-4, 1e-3));
+  const at::Tensor a = weight(*gm, "a").abs().amax({1, 2, 3});
+  EXPECT_TRUE(a.allclose(weight(*gm, "b").abs().amax({0, 2, 3}), 1e-2));
+}
+
 TEST(EqualizeTest, StaysOutOfWhatIsNotItsOwn) {
   GraphModule bounded = net("relu6");
   const at::Tensor a = weight(bounded, "a");

@@ -2,6 +2,7 @@
 // differences of what is differentiable.
 #include "fxq/quant/gradients.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/_fake_quantize_learnable_per_channel_affine.h>
 #include <ATen/ops/_fake_quantize_learnable_per_tensor_affine.h>
 #include <ATen/ops/batch_norm.h>
@@ -77,7 +78,7 @@ TEST(GradientTest, EveryLayoutIsATen) {
   const at::Tensor scale = at::full({1}, 0.0137F);
   for (const at::Tensor& layout : layouts) {
     const at::Tensor x = leaf(layout), same = leaf(layout);
-    const at::Tensor y = fake_quantize(x, scale, {-128, 127});
+    const at::Tensor y = fake_quantize(x, {ScaleRule::kFixed, scale, {}}, {-128, 127});
     const at::Tensor expected = at::fake_quantize_per_tensor_affine(same, 0.0137F, 0, -128, 127);
     EXPECT_TRUE(at::equal(y, expected));
     const at::Tensor upstream = random(layout.sizes().vec(), 2).to(layout.scalar_type());
@@ -87,22 +88,83 @@ TEST(GradientTest, EveryLayoutIsATen) {
   }
 }
 
+// A learned scale, with the values that the observer would have started it at.
+ScaleParameter learned(ScaleRule rule, const at::Tensor& scale, std::optional<int> axis) {
+  const bool is_pact = rule == ScaleRule::kPact;
+  return {rule, leaf(is_pact ? scale * 127.5 : scale), axis};
+}
+
+// In every layout, the loops and ATen's operators (doubles take these) agree.
+TEST(GradientTest, LearnedScalesInEveryLayoutAreThoseOfDoubles) {
+  const at::Tensor base = random({3, 4, 50, 70}, 1, 2.0);
+  const at::Tensor layouts[] = {base, base.contiguous(at::MemoryFormat::ChannelsLast),
+                                base.transpose(1, 3).contiguous().transpose(1, 3),
+                                base.slice(3, 1, 4)};
+  for (const ScaleRule rule : {ScaleRule::kFixed, ScaleRule::kLsq, ScaleRule::kPact}) {
+    for (const std::optional<int> axis : {std::optional<int>(), std::optional<int>(1)}) {
+      const at::Tensor scale =
+          axis ? at::tensor({0.0137F, 0.02F, 0.05F, 0.0041F}) : at::full({1}, 0.0137F);
+      for (const at::Tensor& layout : layouts) {
+        const ScaleParameter fast = learned(rule, scale, axis), slow = learned(rule, scale, axis);
+        const at::Tensor x = leaf(layout), same = leaf(layout);
+        const at::Tensor upstream = random(layout.sizes().vec(), 2);
+        const at::Tensor y = fake_quantize(x, fast, {-128, 127});
+        const bool same_type = rule == ScaleRule::kLsq;  // whose operators want floats
+        const at::Tensor expected =
+            fake_quantize(same_type ? same.transpose(0, 3) : same.to(at::kDouble),
+                          {rule, slow.parameter, axis}, {-128, 127});
+        const at::Tensor back = same_type ? expected.transpose(0, 3) : expected.to(at::kFloat);
+        EXPECT_TRUE(at::equal(y, back));
+        (y * upstream).sum().backward();
+        (back * upstream).sum().backward();
+        EXPECT_TRUE(at::equal(x.grad(), same.grad()));
+        if (rule == ScaleRule::kFixed) continue;
+        EXPECT_TRUE(fast.parameter.grad().allclose(slow.parameter.grad(), 1e-3, 1e-3))
+            << fast.parameter.grad() << slow.parameter.grad();
+      }
+    }
+  }
+}
+
+TEST(GradientTest, LearnedScalesDoNotDependOnThreads) {
+  const at::Tensor x = random({3, 70000}, 1), upstream = random({3, 70000}, 2);
+  const int before = at::get_num_threads();
+  for (const ScaleRule rule : {ScaleRule::kLsq, ScaleRule::kPact}) {
+    std::vector<at::Tensor> gradients;
+    for (const int threads : {1, 2}) {
+      at::set_num_threads(threads);
+      const ScaleParameter scale = learned(rule, at::full({1}, 0.0137F), {});
+      (fake_quantize(x, scale, {-128, 127}) * upstream).sum().backward();
+      gradients.push_back(scale.parameter.grad());
+    }
+    EXPECT_TRUE(at::equal(gradients[0], gradients[1]));
+  }
+  at::set_num_threads(before);
+}
+
 TEST(GradientTest, FoldedWeightsAreTheirFormula) {
-  const at::Tensor scale = at::full({4}, 0.011F);
   const at::Tensor factors = at::tensor({0.5F, -2.0F, 1e-3F, 3.0F});
-  const at::Tensor w = leaf(random({4, 3, 5}, 1)), same = leaf(w);
-  const at::Tensor f = leaf(factors), same_f = leaf(factors);
-  const at::Tensor y = folded_fake_quantize(w, f, scale, {-128, 127});
-  const at::Tensor spread = same_f.view({-1, 1, 1});
-  const at::Tensor expected = at::fake_quantize_per_channel_affine(
-                                  same * spread, scale, at::zeros({4}, at::kInt), 0, -128, 127) /
-                              spread;
-  EXPECT_TRUE(y.allclose(expected, 1e-5, 1e-6));
-  const at::Tensor upstream = random({4, 3, 5}, 2);
-  (y * upstream).sum().backward();
-  (expected * upstream).sum().backward();
-  EXPECT_TRUE(w.grad().allclose(same.grad(), 1e-5, 1e-6));
-  EXPECT_TRUE(f.grad().allclose(same_f.grad(), 1e-4, 1e-3)) << f.grad() << same_f.grad();
+  for (const ScaleRule rule : {ScaleRule::kFixed, ScaleRule::kLsq, ScaleRule::kPact}) {
+    for (const bool per_channel : {true, false}) {
+      const at::Tensor scale = at::full({per_channel ? 4 : 1}, 0.011F);
+      const std::optional<int> axis = per_channel ? std::optional<int>(0) : std::nullopt;
+      const at::Tensor w = leaf(random({4, 3, 5}, 1)), same = leaf(w);
+      const at::Tensor f = leaf(factors), same_f = leaf(factors);
+      const ScaleParameter folded = learned(rule, scale, axis), apart = learned(rule, scale, axis);
+      const at::Tensor y = folded_fake_quantize(w, f, folded, {-128, 127});
+      const at::Tensor spread = same_f.view({-1, 1, 1});
+      const at::Tensor expected = fake_quantize(same * spread, apart, {-128, 127}) / spread;
+      EXPECT_TRUE(y.allclose(expected, 1e-5, 1e-6));
+      const at::Tensor upstream = random({4, 3, 5}, 2);
+      (y * upstream).sum().backward();
+      (expected * upstream).sum().backward();
+      EXPECT_TRUE(w.grad().allclose(same.grad(), 1e-5, 1e-6));
+      EXPECT_TRUE(f.grad().allclose(same_f.grad(), 1e-4, 1e-3)) << f.grad() << same_f.grad();
+      if (rule == ScaleRule::kFixed) continue;
+      EXPECT_TRUE(folded.parameter.grad().allclose(apart.parameter.grad(), 1e-4, 1e-4))
+          << folded.parameter.grad() << apart.parameter.grad();
+    }
+  }
 }
 
 TEST(GradientTest, WithoutSaturationValuesAreATensAndGradientsPass) {
@@ -155,7 +217,7 @@ TEST(GradientTest, LsqIsItsPaperAndATen) {
                                            same, scale, zero, -128, 127, factor);
     (y * upstream).sum().backward();
     EXPECT_TRUE(at::equal(x.grad(), same.grad()));
-    EXPECT_TRUE(at::equal(s.grad(), scale.grad()));
+    EXPECT_TRUE(s.grad().allclose(scale.grad(), 1e-5, 1e-7)) << "summed in another order";
   }
 }
 

@@ -2,11 +2,16 @@
 #include "fxq/train/qat_trainer.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 
+#include "fxq/graph/leaf_module.h"
 #include "fxq/quant/convert_fx.h"
 #include "fxq/quant/prepare_fx.h"
 #include "fxq/train/losses.h"
@@ -39,6 +44,19 @@ QatTrainer trainer(const TrainOptions& options) {
   auto made = QatTrainer::create(*std::move(model), options);
   EXPECT_TRUE(made.ok()) << made.status();
   return *std::move(made);
+}
+
+std::string message(const absl::StatusOr<TrainReport>& report) {
+  return std::string(report.status().message());
+}
+
+// A prepared model that has learned the task.
+ObservedGraphModule trained_model(BatchSource& data) {
+  TrainOptions more = options();
+  more.epochs = 4;
+  QatTrainer run = trainer(more);
+  EXPECT_TRUE(run.fit(data).ok());
+  return std::move(run).take_model();
 }
 
 TEST(QatTrainerTest, LearnsAndConverts) {
@@ -85,6 +103,8 @@ TEST(QatTrainerTest, InterruptedAndResumedItIsTheSameRun) {
     TrainOptions uninterrupted = options(&whole);
     uninterrupted.optimizer = optimizer;
     uninterrupted.learning_rate = 0.01;
+    uninterrupted.shift = 1;
+    uninterrupted.horizontal_flip = true;
     ASSERT_TRUE(trainer(uninterrupted).fit(*data, unseen.get()).ok());
     TrainOptions stopping = uninterrupted;
     stopping.checkpoint = path;
@@ -107,6 +127,10 @@ TEST(QatTrainerTest, InterruptedAndResumedItIsTheSameRun) {
     other.learning_rate = 0.02;
     const absl::Status refused = trainer(other).resume().status();
     EXPECT_THAT(std::string(refused.message()), HasSubstr("learning_rate=0.02"));
+    auto other_data = tiny_data(96, 3);
+    QatTrainer again = trainer(stopping);
+    ASSERT_TRUE(*again.resume());
+    EXPECT_THAT(message(again.fit(*other_data, unseen.get())), HasSubstr("other data or labels"));
     EXPECT_EQ(parts, whole) << optimizer;
     std::filesystem::remove(path);
     std::filesystem::remove(path + ".best");
@@ -138,7 +162,7 @@ TEST(QatTrainerTest, StopsEarly) {
   const auto report = trainer(still).fit(*data, unseen.get());
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_TRUE(report->stopped_early);
-  EXPECT_EQ(report->epochs.size(), 3);
+  EXPECT_EQ(report->epochs.size(), 3) << "the start is no candidate: it was never calibrated";
 }
 
 TEST(QatTrainerTest, SaysWhatIsWrong) {
@@ -157,6 +181,80 @@ TEST(QatTrainerTest, SaysWhatIsWrong) {
   huge.gradient_clip = 0;
   const auto diverged = trainer(huge).fit(*data);
   EXPECT_THAT(std::string(diverged.status().message()), HasSubstr("step 2"));
+}
+
+TEST(QatTrainerTest, LabelsWithoutAClassAreNamedBeforeTheFirstStep) {
+  const at::Tensor x = at::randn({40, 3, 8, 8});
+  at::Tensor y = at::zeros({40}, at::kLong);
+  for (const int64_t i : {7, 9, 20, 21, 22, 23, 24, 25, 26, 27}) y[i] = 4;
+  y[9] = -1;
+  std::vector<double> losses;
+  QatTrainer run = trainer(options(&losses));
+  const auto report = run.fit(**tensor_source({x}, y));
+  EXPECT_EQ(report.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(message(report), HasSubstr("10 of 40 labels are not in 0..3"));
+  EXPECT_THAT(message(report), HasSubstr("sample 7 has 4, sample 9 has -1"));
+  EXPECT_TRUE(losses.empty());
+  auto data = tiny_data(40, 1);
+  EXPECT_THAT(message(run.fit(*data, tensor_source({x}, y)->get())), HasSubstr("sample 7 has 4"))
+      << "validation labels as well";
+}
+
+TEST(QatTrainerTest, ARunThatCollapsesIsAnError) {
+  auto data = tiny_data(640, 1);
+  TrainOptions wild = options();
+  wild.learning_rate = 30;
+  wild.schedule = "constant";
+  wild.epochs = 1;
+  const auto report = QatTrainer::create(trained_model(*data), wild)->fit(*data);
+  EXPECT_EQ(report.status().code(), absl::StatusCode::kAborted) << report.status();
+  EXPECT_THAT(message(report), HasSubstr("smaller learning_rate (it is 30)"));
+}
+
+at::Tensor running_means(ObservedGraphModule& model) {
+  std::vector<at::Tensor> means;
+  for (const std::string& path : model.graph_module().module_paths()) {
+    for (const auto& [name, tensor] : model.graph_module().module(path)->tensors()) {
+      if (name.find("running_mean") != std::string::npos) means.push_back(tensor.clone());
+    }
+  }
+  return at::cat(means);
+}
+
+// Channels whose weights a coarse scale rounds to zero have no variance: statistics that follow
+// them make their folded weights grow until they own the scale.
+TEST(QatTrainerTest, StatisticsOfACalibratedModelStay) {
+  auto data = tiny_data(64, 1);
+  for (const bool calibrated : {false, true}) {
+    for (const std::optional<double> after :
+         {std::optional<double>(), std::optional<double>(1.0)}) {
+      TrainOptions with_bn = options();
+      with_bn.epochs = 1;
+      with_bn.freeze_bn_after = after;
+      ObservedGraphModule model = calibrated ? trained_model(*data) : *prepare_qat_fx(tiny_net());
+      const at::Tensor before = running_means(model);
+      QatTrainer run = *QatTrainer::create(std::move(model), with_bn);
+      ASSERT_TRUE(run.fit(*data).ok());
+      EXPECT_EQ(at::equal(running_means(run.model()), before), calibrated && !after);
+    }
+  }
+}
+
+TEST(QatTrainerTest, TheModelIsNeverWorseThanItsStart) {
+  auto data = tiny_data(160, 1), unseen = tiny_data(160, 2);
+  ObservedGraphModule model = trained_model(*data);
+  const double start = *evaluate_top1(model, *unseen);
+  TrainOptions harmful = options();
+  harmful.epochs = 1;
+  harmful.loss = [](const at::Tensor& outputs, const at::Tensor&) {
+    return outputs.pow(2).sum();  // forgets
+  };
+  QatTrainer run = *QatTrainer::create(std::move(model), harmful);
+  const auto report = run.fit(*data, unseen.get());
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(*report->start_top1, start);
+  EXPECT_LT(*report->epochs.back().validation_top1, start);
+  EXPECT_EQ(*evaluate_top1(run.model(), *unseen), start);
 }
 
 TEST(QatTrainerTest, Schedules) {
