@@ -1,4 +1,4 @@
-// fxq export: a .pt becomes a float ONNX file, a .fxq a QDQ one.
+// fxq export: a .pt becomes a float ONNX file, a .fxq a QDQ one, be it quantized or prepared.
 #include <fmt/format.h>
 
 #include "fxq/base/status.h"
@@ -65,35 +65,38 @@ absl::StatusOr<ExportSummary> export_float(const ExportArguments& arguments) {
   return export_to_onnx(gm, args, arguments.output, options);
 }
 
-absl::StatusOr<ExportSummary> export_quantized(const ExportArguments& arguments) {
-  FXQ_ASSIGN_OR_RETURN(const QuantizedGraph model,
-                       load_fxq_graph(arguments.model, arguments.allow_torchscript));
-  FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> args,
-                       example(arguments, model.graph_module()));
+// A graph of any stage.
+absl::StatusOr<ExportSummary> export_fxq(const ExportArguments& arguments) {
+  FXQ_ASSIGN_OR_RETURN(const GraphModule gm,
+                       load_fxq_module(arguments.model, arguments.allow_torchscript));
+  FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> args, example(arguments, gm));
   ExportOptions options = export_options(arguments);
-  if (!arguments.fixed_batch) {
-    options.dynamic_axes = dynamic_batch_axes(model.graph_module(), args);
-  }
-  return export_to_onnx(model, args, arguments.output, options);
+  if (!arguments.fixed_batch) options.dynamic_axes = dynamic_batch_axes(gm, args);
+  return export_to_onnx(gm, args, arguments.output, options);
+}
+
+const char* kind_of(const ExportSummary& summary) {
+  if (summary.is_prepared) return "fake-quant QDQ";
+  return summary.is_quantized ? "QDQ" : "float";
 }
 
 void print_summary(const ExportArguments& arguments, const ExportSummary& summary) {
-  fmt::print("{}  opset {}  {}{}\n", summary.is_quantized ? "QDQ" : "float", summary.opset_version,
+  fmt::print("{}  opset {}  {}{}\n", kind_of(summary), summary.opset_version,
              fmt::format("{:.2f} MiB", static_cast<double>(summary.file_bytes) / 1048576.0),
              arguments.no_check ? "" : "  checker and strict shape inference ok");
   for (const auto& value : summary.inputs) fmt::print("  input  {} {}\n", value.name, value.type);
   for (const auto& value : summary.outputs) fmt::print("  output {} {}\n", value.name, value.type);
   for (const auto& [op, count] : summary.operators) fmt::print("  {:>4} x {}\n", count, op);
   for (const std::string& line : summary.fallthrough) fmt::print("  not standard ONNX: {}\n", line);
+  for (const std::string& line : summary.warnings) fmt::print("  warning: {}\n", line);
   if (!summary.external_data.empty()) fmt::print("wrote {} (weights)\n", summary.external_data);
   fmt::print("wrote {}\n", arguments.output);
 }
 
 absl::Status export_model(const ExportArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(const ModelKind kind, model_kind(arguments.model));
-  FXQ_ASSIGN_OR_RETURN(const ExportSummary summary, kind == ModelKind::kFxq
-                                                        ? export_quantized(arguments)
-                                                        : export_float(arguments));
+  FXQ_ASSIGN_OR_RETURN(const ExportSummary summary,
+                       kind == ModelKind::kFxq ? export_fxq(arguments) : export_float(arguments));
   print_summary(arguments, summary);
   return absl::OkStatus();
 }

@@ -9,6 +9,7 @@
 #include "fxq/base/status.h"
 #include "fxq/export/integer_weights_form.h"
 #include "fxq/export/opset_forms.h"
+#include "fxq/export/prepared_form.h"
 #include "fxq/graph/naming.h"
 #include "fxq/graph/tensor_convert.h"
 
@@ -63,6 +64,9 @@ absl::StatusOr<std::string> Exporter::param(const OpView& view, std::string_view
   if (Node* computed = view.param_node(name)) return tensor(computed);
   const at::Tensor value = view.param(name);
   if (!value.defined()) return std::string();
+  if (name == view.def().weight && has_fake_quantized_weight(gm_, *view.node())) {
+    return fake_quantized_weight(*this, view);
+  }
   if (has_integer_weights(gm_, *view.node())) return integer_weights_form(*this, view, name);
   return initializer(fmt::format("{}.{}", view.node()->target(), name), value);
 }
@@ -106,12 +110,20 @@ std::string Exporter::int_list(const OnnxValue& value) {
   return add_unsqueeze(builder_, value.name, {0});
 }
 
-absl::StatusOr<std::string> Exporter::quantize_domain(DType dtype) const {
-  if (dtype != DType::kI16) return std::string();
-  if (!options_.int16_domain.empty()) return options_.int16_domain;
+absl::StatusOr<std::string> Exporter::quantize_domain(DType dtype) {
+  if (dtype != DType::kI16 || opset() >= kInt16Opset) return std::string();
+  if (!options_.int16_domain) {
+    warnings_.insert(fmt::format(
+        "16-bit integers: QuantizeLinear has them from opset {} on, so they went out in ONNX "
+        "Runtime's domain {}; other runtimes may refuse it (int16_domain chooses)",
+        kInt16Opset, kMicrosoftDomain));
+    return std::string(kMicrosoftDomain);
+  }
+  if (!options_.int16_domain->empty()) return *options_.int16_domain;
   return absl::UnimplementedError(
-      "it holds int16, which QuantizeLinear has from opset 21 on; keep it int8, or choose a domain "
-      "(int16_domain=\"com.microsoft\" is ONNX Runtime's)");
+      fmt::format("it holds int16, which QuantizeLinear and DequantizeLinear have from opset {} on;"
+                  " keep it int8, or leave int16_domain open (\"{}\" is ONNX Runtime's)",
+                  kInt16Opset, kMicrosoftDomain));
 }
 
 absl::StatusOr<std::string> Exporter::quantize(const std::string& value, const Type& type,

@@ -18,6 +18,9 @@
 
 namespace fxq {
 
+inline constexpr int kInt16Opset = 21;
+inline constexpr const char* kMicrosoftDomain = "com.microsoft";
+
 class Exporter {
  public:
   Exporter(const GraphModule& gm, const ExportOptions& options, OnnxBuilder& builder)
@@ -62,18 +65,22 @@ class Exporter {
   // Floats of an integer value.
   absl::StatusOr<std::string> dequantize(const std::string& integers, const Type& type,
                                          const std::string& name);
+  // Domain of the (de)quantize operators for a dtype: for int16 below opset 21 the options', else
+  // ONNX Runtime's with a warning. Unimplemented if the options want standard ONNX.
+  absl::StatusOr<std::string> quantize_domain(DType dtype);
+
+  // What users of the file should know, each once.
+  const std::set<std::string>& warnings() const { return warnings_; }
 
  private:
   absl::StatusOr<std::string> epilogue(const Node& node, std::string value);
-  // Domain of the (de)quantize operators for a dtype; Unimplemented for int16 without a domain.
-  absl::StatusOr<std::string> quantize_domain(DType dtype) const;
 
   const GraphModule& gm_;
   const ExportOptions& options_;
   OnnxBuilder& builder_;
   std::unordered_map<const Node*, OnnxValue> values_;
   std::map<std::pair<const void*, std::string>, std::string> initializers_;
-  std::set<std::string> parameters_;
+  std::set<std::string> parameters_, warnings_;
 };
 
 // The dtype that ONNX sees: f32 for integers that stand for reals and for unknown types.

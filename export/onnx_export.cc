@@ -7,7 +7,6 @@
 #include "fxq/base/status.h"
 #include "fxq/export/external_data.h"
 #include "fxq/export/onnx_model.h"
-#include "fxq/graph/weighted_bn_module.h"
 
 namespace fxq {
 namespace {
@@ -37,18 +36,21 @@ absl::StatusOr<ExportSummary> export_to_onnx(const GraphModule& model,
                                              const std::vector<c10::IValue>& args,
                                              const std::string& path,
                                              const ExportOptions& options) {
-  FXQ_RETURN_IF_ERROR(refuse_weighted_bn(model, "export_to_onnx"));
   return write_model(model, args, path, options);
+}
+
+absl::StatusOr<ExportSummary> export_to_onnx(const ObservedGraphModule& model,
+                                             const std::vector<c10::IValue>& args,
+                                             const std::string& path,
+                                             const ExportOptions& options) {
+  return write_model(model.graph_module(), args, path, options);
 }
 
 absl::StatusOr<ExportSummary> export_to_onnx(const QuantizedGraph& model,
                                              const std::vector<c10::IValue>& args,
                                              const std::string& path,
                                              const ExportOptions& options) {
-  FXQ_ASSIGN_OR_RETURN(ExportSummary summary,
-                       write_model(model.graph_module(), args, path, options));
-  summary.is_quantized = true;
-  return summary;
+  return write_model(model.graph_module(), args, path, options);
 }
 
 }  // namespace fxq

@@ -1,6 +1,8 @@
 // export_to_onnx: a float graph becomes a float ONNX model; a QuantizedGraph becomes a QDQ model:
-// QuantizeLinear and DequantizeLinear around every integer value. Names stay: value "<node>" is the
-// float value of our node, "<node>_q" its integers, initializers have the modules' paths.
+// QuantizeLinear and DequantizeLinear around every integer value. A prepared graph goes out as its
+// VALIDATION state runs it: a QuantizeLinear and DequantizeLinear for every FakeQuantize, integer
+// weights, float biases, batch norms folded. Names stay: value "<node>" is the float value of our
+// node, "<node>_q" its integers, initializers have the modules' paths.
 // The model is not changed. A file appears only when it is complete.
 #pragma once
 
@@ -13,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "fxq/graph/graph_module.h"
+#include "fxq/quant/observed_graph.h"
 #include "fxq/quant/quantized_graph.h"
 
 namespace fxq {
@@ -41,9 +44,10 @@ struct ExportOptions {
   std::optional<bool> keep_initializers_as_inputs;
   std::map<std::string, int> custom_opsets;  // domain -> version; 1 if a used one is missing
   bool enable_onnx_checker = false;          // onnx's checker and strict shape inference
-  // Domain of QuantizeLinear and DequantizeLinear on 16-bit integers, which ONNX knows from opset
-  // 21 on ("com.microsoft": ONNX Runtime's own). Empty: int16 is refused.
-  std::string int16_domain;
+  // Domain of QuantizeLinear and DequantizeLinear on 16-bit integers below opset 21, from which on
+  // ONNX has them. Not set: "com.microsoft", ONNX Runtime's own, with a warning in the summary. "":
+  // int16 is refused.
+  std::optional<std::string> int16_domain;
   // A model of more bytes than this keeps its weights in a second file, `path` + ".data", beside
   // it.
   size_t external_data_threshold = size_t{2000} << 20;
@@ -56,13 +60,15 @@ struct ExportSummary {
   };
   std::vector<Value> inputs, outputs;
   int opset_version = 0;
-  bool is_quantized = false;
+  bool is_quantized = false;  // an integer graph
+  bool is_prepared = false;   // fake quantization: calibrated or trained, not converted yet
   std::map<std::string, int> operators;  // "Conv" -> 20; other domains "aten.special_i0e"
   size_t initializer_bytes = 0;
   size_t file_bytes = 0;      // with the external data
   std::string external_data;  // the second file; "" if there is none
   // Ops that were written as they are, with reason codes: "%y (aten::special_i0e): no-onnx-op".
   std::vector<std::string> fallthrough;
+  std::vector<std::string> warnings;  // what users of the file should know
 };
 
 // `args` are example inputs, one per placeholder: they give shapes and dtypes. Empty: the types of
@@ -71,6 +77,11 @@ struct ExportSummary {
 // that the model runs with (the summary tells which).
 // InvalidArgument: names, shapes, opset. Unimplemented: lists all nodes that cannot be exported.
 absl::StatusOr<ExportSummary> export_to_onnx(const GraphModule& model,
+                                             const std::vector<c10::IValue>& args,
+                                             const std::string& path,
+                                             const ExportOptions& options = {});
+// FailedPrecondition lists the fake quants that never saw data.
+absl::StatusOr<ExportSummary> export_to_onnx(const ObservedGraphModule& model,
                                              const std::vector<c10::IValue>& args,
                                              const std::string& path,
                                              const ExportOptions& options = {});

@@ -146,6 +146,10 @@ absl::StatusOr<std::unique_ptr<onnx::ModelProto>> build_onnx_model(
   if (options.verbose) print_nodes(builder.model());
   summary.opset_version = options.opset_version;
   summary.fallthrough = std::move(graph.fallthrough);
+  summary.warnings = std::move(graph.warnings);
+  const auto stage = model.settings.find(kStageSetting);
+  summary.is_quantized = stage != model.settings.end() && stage->second == kStageQuantized;
+  summary.is_prepared = stage != model.settings.end() && stage->second == kStageObserved;
   summarize(builder.model(), summary);
   return builder.release();
 }

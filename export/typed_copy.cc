@@ -12,9 +12,12 @@
 #include "fxq/export/check_guards.h"
 #include "fxq/export/deduce_inputs.h"
 #include "fxq/export/known_values.h"
+#include "fxq/export/prepared_form.h"
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/problems.h"
 #include "fxq/graph/tensor_convert.h"
+#include "fxq/graph/weighted_bn_module.h"
+#include "fxq/passes/batch_norm_fold.h"
 #include "fxq/passes/cleanup.h"
 #include "fxq/quant/reference_interpreter.h"
 
@@ -298,10 +301,12 @@ std::vector<std::string> onnx_input_names(const GraphModule& model, const Export
 absl::StatusOr<GraphModule> typed_copy(const GraphModule& model,
                                        const std::vector<c10::IValue>& args,
                                        const ExportOptions& options) {
-  GraphModule copy = model.copy();
+  FXQ_ASSIGN_OR_RETURN(GraphModule copy, exportable_copy(model));
   if (options.training != TrainingMode::kPreserve) {
     copy.train(options.training == TrainingMode::kTraining);
   }
+  if (!copy.is_training()) fold_batch_norm_modules(copy);
+  FXQ_RETURN_IF_ERROR(refuse_weighted_bn(copy, "export_to_onnx"));
   FXQ_RETURN_IF_ERROR(open_attention(copy).status());
   FXQ_RETURN_IF_ERROR(Typing(copy, args, options).run_all());
   FXQ_RETURN_IF_ERROR(check_guards(model, copy));

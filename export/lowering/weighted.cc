@@ -7,6 +7,7 @@
 #include "fxq/export/integer_weights_form.h"
 #include "fxq/export/lowering/lowering.h"
 #include "fxq/export/opset_forms.h"
+#include "fxq/export/prepared_form.h"
 
 namespace fxq {
 namespace {
@@ -80,7 +81,8 @@ absl::Status convolution(Exporter& exporter, const OpView& view, const std::stri
 absl::StatusOr<std::string> transposed_weight(Exporter& exporter, const OpView& view) {
   const at::Tensor weight = view.param("weight");
   if (weight.defined() && exporter.options().do_constant_folding &&
-      !has_integer_weights(exporter.graph_module(), *view.node())) {
+      !has_integer_weights(exporter.graph_module(), *view.node()) &&
+      !has_fake_quantized_weight(exporter.graph_module(), *view.node())) {
     return exporter.derived(view.node()->target() + ".weight_t", weight.detach().t().contiguous());
   }
   FXQ_ASSIGN_OR_RETURN(const std::string floats, exporter.param(view, "weight"));

@@ -89,6 +89,17 @@ TEST_F(CliTest, MainJobOnDigits) {
   EXPECT_THAT(bench.text, HasSubstr("\"arena_bytes\""));
 }
 
+TEST_F(CliTest, PreparedGraphsAreKeptAndExported) {
+  const Outcome quantized =
+      fxq("quantize " + digits("digits.script.pt") + " --calib " + digits("calib_images.npy") +
+          " -q --prepared " + in("p.fxq") + " -o " + in("d.fxq"));
+  ASSERT_EQ(quantized.code, 0) << quantized.text;
+  const Outcome exported = fxq("export " + in("p.fxq") + " -o " + in("p.onnx"));
+  EXPECT_EQ(exported.code, 0) << exported.text;
+  EXPECT_THAT(exported.text, HasSubstr("fake-quant QDQ  opset 13"));
+  EXPECT_THAT(exported.text, HasSubstr("[N,"));
+}
+
 class QatCliTest : public CliTest {
  protected:
   std::string qat(const std::string& output) const {
@@ -100,8 +111,11 @@ class QatCliTest : public CliTest {
 TEST_F(QatCliTest, TrainsDigits) {
   std::ofstream(in("c.json")) << R"({"qat": {"optimizer": "adam", "learning_rate": 1e-3,
       "distillation": 0.5}, "qconfig": {"": {"activation_fake_quant": "lsq"}}})";
-  const Outcome trained = fxq(qat(in("d.fxq")) + " --with-bn --epochs 2 --config " + in("c.json"));
+  const Outcome trained = fxq(qat(in("d.fxq")) + " --with-bn --epochs 2 --config " + in("c.json") +
+                              " --prepared " + in("p.fxq"));
   ASSERT_EQ(trained.code, 0) << trained.text;
+  const Outcome exported = fxq("export " + in("p.fxq") + " -o " + in("p.onnx"));
+  EXPECT_EQ(exported.code, 0) << exported.text;
   EXPECT_THAT(trained.text, HasSubstr("top-1 on training data: float 9"));
   EXPECT_THAT(trained.text, HasSubstr("epoch 2: loss"));
   EXPECT_FALSE(fs::exists(in("d.fxq.checkpoint")));
