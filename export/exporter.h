@@ -18,6 +18,12 @@
 
 namespace fxq {
 
+// Integers in the file and how they stand for reals: names of three values.
+struct OnnxIntegers {
+  std::string value, scale, zero_point;
+  DType dtype = DType::kU8;
+};
+
 inline constexpr int kInt16Opset = 21;
 inline constexpr const char* kMicrosoftDomain = "com.microsoft";
 
@@ -62,6 +68,12 @@ class Exporter {
   // out as uint8 with zero point 128.
   absl::StatusOr<std::string> quantize(const std::string& value, const Type& type,
                                        const std::string& name);
+  // How the file stores a type: scale and zero point, no value yet.
+  absl::StatusOr<OnnxIntegers> storage(const Type& type);
+  // Gives integers that a node made the name "<name>_q"; returns their floats, named `name`.
+  absl::StatusOr<std::string> adopt(OnnxIntegers integers, const std::string& name);
+  // The integers that a float value is made of; null if it is none of those.
+  const OnnxIntegers* integers(const std::string& floats) const;
   // Floats of an integer value.
   absl::StatusOr<std::string> dequantize(const std::string& integers, const Type& type,
                                          const std::string& name);
@@ -80,6 +92,7 @@ class Exporter {
   OnnxBuilder& builder_;
   std::unordered_map<const Node*, OnnxValue> values_;
   std::map<std::pair<const void*, std::string>, std::string> initializers_;
+  std::unordered_map<std::string, OnnxIntegers> integers_;
   std::set<std::string> parameters_, warnings_;
 };
 

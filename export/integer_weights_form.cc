@@ -45,7 +45,8 @@ float neighbour_for(float weight_scale, float input_scale, float output_scale) {
   return weight_scale;
 }
 
-// A fused add keeps runtimes in float, where there is no multiplier.
+// A fused add keeps runtimes in float, where there is no multiplier; in profile kOrt its multiplier
+// is none of the reference's.
 at::Tensor file_scale(const OpView& view) {
   const at::Tensor scale = view.param("weight_scale").flatten();
   const Node& node = *view.node();
@@ -79,19 +80,21 @@ bool has_integer_weights(const GraphModule& gm, const Node& node) {
   return module && is_weighted(node.op()) && module->tensor("weight_scale").defined();
 }
 
-absl::StatusOr<std::string> integer_weights_form(Exporter& exporter, const OpView& view,
-                                                 std::string_view name) {
-  const Node& node = *view.node();
+IntegerTensor integer_param(const OpView& view, std::string_view name) {
   const at::Tensor integers = view.param(name);
   const bool is_bias = name == view.def().bias;
-  if (is_bias && !view.operand(0)->type.qparams) {
-    return absl::InternalError("its bias is integer but its input is not");
-  }
   at::Tensor scale = file_scale(view);
   if (is_bias) scale = bias_scale(view, scale, integers.numel());
   const int64_t axis = is_bias ? 0 : view.def().channel_axis;
-  return dequantized(exporter,
-                     {fmt::format("{}.{}", node.target(), name), integers, scale, axis, !is_bias});
+  return {fmt::format("{}.{}", view.node()->target(), name), integers, scale, axis, !is_bias};
+}
+
+absl::StatusOr<std::string> integer_weights_form(Exporter& exporter, const OpView& view,
+                                                 std::string_view name) {
+  if (name == view.def().bias && !view.operand(0)->type.qparams) {
+    return absl::InternalError("its bias is integer but its input is not");
+  }
+  return dequantized(exporter, integer_param(view, name));
 }
 
 absl::StatusOr<std::string> dequantized(Exporter& exporter, const IntegerTensor& tensor) {

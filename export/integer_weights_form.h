@@ -26,7 +26,9 @@ struct IntegerTensor {
 };
 absl::StatusOr<std::string> dequantized(Exporter& exporter, const IntegerTensor& tensor);
 
-// Floats of the module's "weight" or "bias".
+// The module's "weight" or "bias", of which the first has a zero point.
+IntegerTensor integer_param(const OpView& view, std::string_view name);
+// Floats of it.
 absl::StatusOr<std::string> integer_weights_form(Exporter& exporter, const OpView& view,
                                                  std::string_view name);
 

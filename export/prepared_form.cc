@@ -109,14 +109,21 @@ bool is_fake_quantize(const GraphModule& gm, const Node& node) {
   return fake_quantize_of(gm, node) != nullptr;
 }
 
+std::optional<Type> fake_quantized_type(const GraphModule& gm, const Node& node) {
+  const FakeQuantize* fake_quant = fake_quantize_of(gm, node);
+  if (!fake_quant) return std::nullopt;
+  Type type = Type::tensor(fake_quant->dtype());
+  type.qparams = QParams{fake_quant->scale().item<float>(), 0};
+  return type;
+}
+
 absl::Status write_fake_quantize(Exporter& exporter, const OpView& view) {
   const Node& node = *view.node();
   const FakeQuantize& fake_quant = *fake_quantize_of(exporter.graph_module(), node);
   const Node* const operand = node.args().empty() ? nullptr : node.args()[0].node();
   if (!operand) return absl::UnimplementedError("its operand is a constant");
   FXQ_ASSIGN_OR_RETURN(std::string value, exporter.tensor(operand));
-  Type type = Type::tensor(fake_quant.dtype());
-  type.qparams = QParams{fake_quant.scale().item<float>(), 0};
+  const Type type = *fake_quantized_type(exporter.graph_module(), node);
   value = clip_to_range(exporter, fake_quant, type.qparams->scale, value);
   FXQ_ASSIGN_OR_RETURN(value, exporter.quantize(value, type, node.name()));
   exporter.set(&node, OnnxValue::tensor(std::move(value)));

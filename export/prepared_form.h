@@ -3,6 +3,7 @@
 // with a DequantizeLinear. Biases stay floats: the graph has no integers of them yet.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -20,6 +21,8 @@ absl::StatusOr<GraphModule> exportable_copy(const GraphModule& model);
 
 // The node calls a FakeQuantize.
 bool is_fake_quantize(const GraphModule& gm, const Node& node);
+// The integers that it stands for; none if it calls something else.
+std::optional<Type> fake_quantized_type(const GraphModule& gm, const Node& node);
 absl::Status write_fake_quantize(Exporter& exporter, const OpView& view);
 
 // The call's module fake-quantizes its weight.
