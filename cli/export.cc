@@ -1,4 +1,5 @@
 // fxq export: a .pt becomes a float ONNX file, a .fxq a QDQ one, be it quantized or prepared.
+#include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -136,6 +137,20 @@ std::optional<GraphModule> float_model_of(const std::string& path,
   return *std::move(model);
 }
 
+void print_report(const ValidationReport& report) {
+  for (const std::string& line : report.lines) fmt::print("  {}\n", line);
+  for (const std::string& line : report.warnings) fmt::print("  warning: {}\n", line);
+}
+
+std::vector<std::string> sizes_of(const std::vector<c10::IValue>& inputs) {
+  std::vector<std::string> texts;
+  for (const c10::IValue& input : inputs) {
+    if (input.isTensor())
+      texts.push_back(fmt::format("{}", fmt::join(input.toTensor().sizes(), "x")));
+  }
+  return texts;
+}
+
 // A file that says something else than the graph does not stay.
 absl::Status validate(const ExportArguments& arguments, const Exported& exported) {
   ValidationRequest request;
@@ -150,9 +165,16 @@ absl::Status validate(const ExportArguments& arguments, const Exported& exported
   std::optional<GraphModule> reference;
   if (exported.summary.is_quantized) reference = float_model_of(arguments.model, request.inputs);
   if (reference) request.float_model = &*reference;
-  FXQ_ASSIGN_OR_RETURN(const ValidationReport report, validate_onnx(request));
-  for (const std::string& line : report.lines) fmt::print("  {}\n", line);
-  for (const std::string& line : report.warnings) fmt::print("  warning: {}\n", line);
+  FXQ_ASSIGN_OR_RETURN(ValidationReport report, validate_onnx(request));
+  print_report(report);
+  const std::vector<c10::IValue> others = with_other_sizes(request);
+  if (report.was_run && report.failures.empty() && !others.empty()) {
+    request.inputs = others;
+    if (reference && !reference->forward(others).ok()) request.float_model = nullptr;
+    fmt::print("  again with {}:\n", fmt::join(sizes_of(others), ", "));
+    FXQ_ASSIGN_OR_RETURN(report, validate_onnx(request));
+    print_report(report);
+  }
   if (report.failures.empty()) return absl::OkStatus();
   std::filesystem::remove(arguments.output);
   if (!exported.summary.external_data.empty()) {

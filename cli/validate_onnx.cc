@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/argmax.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -81,6 +82,7 @@ class Validation {
       : request_(request), summary_(request.summary), runtime_(std::move(runtime)) {}
 
   absl::StatusOr<ValidationReport> run() {
+    report_.was_run = true;
     report_.lines.push_back(
         fmt::format("run in ONNX Runtime {} ({})", runtime_.version, runtime_.python));
     FXQ_ASSIGN_OR_RETURN(reference_, run_graph(*request_.model, request_.inputs));
@@ -191,7 +193,8 @@ class Validation {
     std::string line = fmt::format("end to end: {:.1f} dB from the {} graph", sqnr,
                                    summary_.is_prepared ? "fake-quant" : "int8");
     if (!request_.float_model) {
-      report_.lines.push_back(line + " (its float model is not here to compare with)");
+      report_.lines.push_back(
+          line + (summary_.is_quantized ? " (no float model here to compare with)" : ""));
       return absl::OkStatus();
     }
     FXQ_ASSIGN_OR_RETURN(const Tensors floats, run_graph(*request_.float_model, request_.inputs));
@@ -227,6 +230,13 @@ class Validation {
   std::map<std::string, at::Tensor> integers_;
 };
 
+// The first elements again at the end.
+at::Tensor grown(const at::Tensor& tensor, int64_t axis, int64_t by) {
+  const at::Tensor index =
+      at::arange(tensor.size(axis) + by, at::kLong).remainder(tensor.size(axis));
+  return tensor.index_select(axis, index).contiguous();
+}
+
 std::vector<std::string> shapes_with(const ExportSummary& summary, int64_t size) {
   std::vector<std::string> shapes;
   for (const auto& input : summary.inputs) {
@@ -255,6 +265,31 @@ absl::StatusOr<ValidationReport> validate_onnx(const ValidationRequest& request)
     return report;
   }
   return Validation(request, *runtime).run();
+}
+
+std::vector<c10::IValue> with_other_sizes(const ValidationRequest& request) {
+  for (const int64_t step : {1, 2, 32}) {
+    std::vector<c10::IValue> inputs;
+    bool differs = false;
+    size_t place = 0;
+    for (const c10::IValue& input : request.inputs) {
+      if (!input.isTensor() || place >= request.summary.inputs.size()) {
+        inputs.push_back(input);
+        continue;
+      }
+      const std::vector<int64_t>& declared = request.summary.inputs[place++].sizes;
+      at::Tensor tensor = input.toTensor();
+      for (size_t axis = 0; axis < declared.size(); ++axis) {
+        if (declared[axis] >= 0 || tensor.size(static_cast<int64_t>(axis)) == 0) continue;
+        tensor = grown(tensor, static_cast<int64_t>(axis), axis == 0 ? 1 : step);
+        differs = true;
+      }
+      inputs.emplace_back(tensor);
+    }
+    if (!differs) return {};
+    if (run_graph(*request.model, inputs).ok()) return inputs;
+  }
+  return {};
 }
 
 absl::StatusOr<std::vector<c10::IValue>> inputs_for(const GraphModule& model,

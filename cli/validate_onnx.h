@@ -23,6 +23,7 @@ struct ValidationRequest {
 };
 
 struct ValidationReport {
+  bool was_run = false;
   std::vector<std::string> lines;     // what was run and what came out
   std::vector<std::string> warnings;  // not as close as it should be
   std::vector<std::string> failures;  // the file does not say what the graph says
@@ -32,6 +33,10 @@ struct ValidationReport {
 // them: reported. Without a Python that has ONNX Runtime a line says so. An error if the graph
 // itself does not run.
 absl::StatusOr<ValidationReport> validate_onnx(const ValidationRequest& request);
+
+// The same inputs with other sizes along the axes that the file leaves open; none if it leaves none
+// open, or if the graph runs with no sizes that were tried.
+std::vector<c10::IValue> with_other_sizes(const ValidationRequest& request);
 
 // Inputs of the types that the file takes; of symbolic sizes, some that the model runs with.
 absl::StatusOr<std::vector<c10::IValue>> inputs_for(const GraphModule& model,

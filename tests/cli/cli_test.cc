@@ -111,6 +111,7 @@ TEST_F(CliTest, ExportedFilesAreRunBesideTheGraph) {
   EXPECT_EQ(integers.code, 0) << integers.text;
   EXPECT_THAT(integers.text, HasSubstr("node by node on the same inputs"));
   EXPECT_THAT(integers.text, HasSubstr("dB from float, argmax agrees on"));
+  EXPECT_THAT(integers.text, HasSubstr("again with "));
   const Outcome other =
       fxq("export " + in("d.fxq") + " --format qoperator --profile ort -o " + in("q.onnx"));
   EXPECT_EQ(other.code, 0) << other.text;
