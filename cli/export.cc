@@ -1,11 +1,19 @@
-// fxq export: a .pt becomes a float ONNX file, a .fxq a QDQ one.
+// fxq export: a .pt becomes a float ONNX file, a .fxq a QDQ one, be it quantized or prepared.
+#include <ATen/core/Tensor.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <filesystem>
+#include <optional>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "fxq/base/status.h"
 #include "fxq/cli/command.h"
 #include "fxq/cli/feed.h"
 #include "fxq/cli/float_model.h"
 #include "fxq/cli/model_file.h"
+#include "fxq/cli/validate_onnx.h"
 #include "fxq/export/onnx_export.h"
 
 namespace fxq {
@@ -21,12 +29,18 @@ struct ExportArguments {
   bool no_check = false;
   bool external_data = false;
   bool fallthrough = false;
+  bool validate = true;
+  std::vector<std::string> dynamic;
+  std::string format = "qdq";
+  std::string profile = "exact";
 };
 
 ExportOptions export_options(const ExportArguments& arguments) {
   ExportOptions options;
   options.opset_version = arguments.opset;
-  options.enable_onnx_checker = !arguments.no_check;
+  options.enable_onnx_checker = arguments.validate && !arguments.no_check;
+  if (arguments.format == "qoperator") options.quant_format = QuantFormat::kQOperator;
+  if (arguments.profile == "ort") options.profile = ExportProfile::kOrt;
   if (arguments.external_data) options.external_data_threshold = 0;
   options.operator_export_type =
       arguments.fallthrough ? OperatorExportTypes::kOnnxFallthrough : OperatorExportTypes::kOnnx;
@@ -52,49 +66,152 @@ absl::StatusOr<std::vector<c10::IValue>> example(const ExportArguments& argument
   return to_values(inputs);
 }
 
-absl::StatusOr<ExportSummary> export_float(const ExportArguments& arguments) {
-  if (arguments.shapes.empty() && !arguments.fixed_batch) {  // the export finds types that run
-    FXQ_ASSIGN_OR_RETURN(const GraphModule untyped, load_float_graph({arguments.model, {}}));
-    return export_to_onnx(untyped, {}, arguments.output, export_options(arguments));
+// "x:0=N,1=T", "x:1": axes of an input, with or without a symbol.
+absl::Status add_axes(const std::string& text, DynamicAxes& axes) {
+  const size_t colon = text.rfind(':');
+  const std::string name = text.substr(0, colon);
+  const std::string list = colon == std::string::npos ? "" : text.substr(colon + 1);
+  const std::vector<std::string> parts = absl::StrSplit(list, ',');
+  for (const std::string& part : parts) {
+    const std::vector<std::string> sides = absl::StrSplit(part, '=');
+    int64_t axis = 0;
+    if (name.empty() || sides.size() > 2 || !absl::SimpleAtoi(sides[0], &axis)) {
+      return absl::InvalidArgumentError(fmt::format(
+          "--dynamic {}: say INPUT:AXIS=SYMBOL,..., as in x:0=N,1=T; symbols may be left out",
+          text));
+    }
+    axes[name][axis] = sides.size() == 2 ? sides[1] : "";
   }
-  FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> args,
-                       example_of_shapes(arguments.model, arguments.shapes));
-  FXQ_ASSIGN_OR_RETURN(const GraphModule gm, load_float_graph({arguments.model, {}}, args));
-  ExportOptions options = export_options(arguments);
-  if (!arguments.fixed_batch) options.dynamic_axes = dynamic_batch_axes(gm, args);
-  return export_to_onnx(gm, args, arguments.output, options);
+  return absl::OkStatus();
 }
 
-absl::StatusOr<ExportSummary> export_quantized(const ExportArguments& arguments) {
-  FXQ_ASSIGN_OR_RETURN(const QuantizedGraph model,
-                       load_fxq_graph(arguments.model, arguments.allow_torchscript));
-  FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> args,
-                       example(arguments, model.graph_module()));
+// What was exported, from what, with which inputs ({}: the export found types that run).
+struct Exported {
+  GraphModule model;
+  std::vector<c10::IValue> args;
+  ExportSummary summary;
+};
+
+absl::StatusOr<Exported> export_graph(const ExportArguments& arguments, GraphModule model,
+                                      std::vector<c10::IValue> args) {
   ExportOptions options = export_options(arguments);
-  if (!arguments.fixed_batch) {
-    options.dynamic_axes = dynamic_batch_axes(model.graph_module(), args);
+  for (const std::string& text : arguments.dynamic) {
+    FXQ_RETURN_IF_ERROR(add_axes(text, options.dynamic_axes));
   }
-  return export_to_onnx(model, args, arguments.output, options);
+  if (!arguments.fixed_batch && arguments.dynamic.empty() && !args.empty()) {
+    options.dynamic_axes = dynamic_batch_axes(model, args);
+  }
+  FXQ_ASSIGN_OR_RETURN(ExportSummary summary,
+                       export_to_onnx(model, args, arguments.output, options));
+  return Exported{std::move(model), std::move(args), std::move(summary)};
+}
+
+absl::StatusOr<Exported> export_float(const ExportArguments& arguments) {
+  if (arguments.shapes.empty() && !arguments.fixed_batch && arguments.dynamic.empty()) {
+    FXQ_ASSIGN_OR_RETURN(GraphModule untyped, load_float_graph({arguments.model, {}}));
+    return export_graph(arguments, std::move(untyped), {});
+  }
+  FXQ_ASSIGN_OR_RETURN(std::vector<c10::IValue> args,
+                       example_of_shapes(arguments.model, arguments.shapes));
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load_float_graph({arguments.model, {}}, args));
+  return export_graph(arguments, std::move(gm), std::move(args));
+}
+
+// A graph of any stage.
+absl::StatusOr<Exported> export_fxq(const ExportArguments& arguments) {
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm,
+                       load_fxq_module(arguments.model, arguments.allow_torchscript));
+  FXQ_ASSIGN_OR_RETURN(std::vector<c10::IValue> args, example(arguments, gm));
+  return export_graph(arguments, std::move(gm), std::move(args));
+}
+
+// The model that a .fxq was quantized from, if it is still where it was.
+std::optional<GraphModule> float_model_of(const std::string& path,
+                                          const std::vector<c10::IValue>& args) {
+  const auto provenance = load_provenance(path);
+  if (!provenance.ok() || provenance->float_model.empty()) return std::nullopt;
+  const auto hash = file_hash(provenance->float_model);
+  if (!hash.ok() || *hash != provenance->float_hash) return std::nullopt;
+  auto model = load_float_graph({provenance->float_model, {}}, args);
+  if (!model.ok()) return std::nullopt;
+  return *std::move(model);
+}
+
+void print_report(const ValidationReport& report) {
+  for (const std::string& line : report.lines) fmt::print("  {}\n", line);
+  for (const std::string& line : report.warnings) fmt::print("  warning: {}\n", line);
+}
+
+std::vector<std::string> sizes_of(const std::vector<c10::IValue>& inputs) {
+  std::vector<std::string> texts;
+  for (const c10::IValue& input : inputs) {
+    if (input.isTensor())
+      texts.push_back(fmt::format("{}", fmt::join(input.toTensor().sizes(), "x")));
+  }
+  return texts;
+}
+
+// A file that says something else than the graph does not stay.
+absl::Status validate(const ExportArguments& arguments, const Exported& exported) {
+  ValidationRequest request;
+  request.model = &exported.model;
+  request.path = arguments.output;
+  request.summary = exported.summary;
+  if (arguments.profile == "ort") request.profile = ExportProfile::kOrt;
+  request.inputs = exported.args;
+  if (request.inputs.empty()) {
+    FXQ_ASSIGN_OR_RETURN(request.inputs, inputs_for(exported.model, exported.summary));
+  }
+  std::optional<GraphModule> reference;
+  if (exported.summary.is_quantized) reference = float_model_of(arguments.model, request.inputs);
+  if (reference) request.float_model = &*reference;
+  FXQ_ASSIGN_OR_RETURN(ValidationReport report, validate_onnx(request));
+  print_report(report);
+  const std::vector<c10::IValue> others = with_other_sizes(request);
+  if (report.was_run && report.failures.empty() && !others.empty()) {
+    request.inputs = others;
+    if (reference && !reference->forward(others).ok()) request.float_model = nullptr;
+    fmt::print("  again with {}:\n", fmt::join(sizes_of(others), ", "));
+    FXQ_ASSIGN_OR_RETURN(report, validate_onnx(request));
+    print_report(report);
+  }
+  if (report.failures.empty()) return absl::OkStatus();
+  std::filesystem::remove(arguments.output);
+  if (!exported.summary.external_data.empty()) {
+    std::filesystem::remove(exported.summary.external_data);
+  }
+  return absl::InternalError(
+      fmt::format("the exported file does not compute what the graph computes, so it was removed "
+                  "(--no-validate keeps it): {}",
+                  fmt::join(report.failures, "; ")));
+}
+
+const char* kind_of(const ExportSummary& summary) {
+  if (summary.is_prepared) return "fake-quant QDQ";
+  return summary.is_quantized ? "QDQ" : "float";
 }
 
 void print_summary(const ExportArguments& arguments, const ExportSummary& summary) {
-  fmt::print("{}  opset {}  {}{}\n", summary.is_quantized ? "QDQ" : "float", summary.opset_version,
-             fmt::format("{:.2f} MiB", static_cast<double>(summary.file_bytes) / 1048576.0),
-             arguments.no_check ? "" : "  checker and strict shape inference ok");
+  fmt::print(
+      "{}  opset {}  {}{}\n", kind_of(summary), summary.opset_version,
+      fmt::format("{:.2f} MiB", static_cast<double>(summary.file_bytes) / 1048576.0),
+      arguments.no_check || !arguments.validate ? "" : "  checker and strict shape inference ok");
   for (const auto& value : summary.inputs) fmt::print("  input  {} {}\n", value.name, value.type);
   for (const auto& value : summary.outputs) fmt::print("  output {} {}\n", value.name, value.type);
   for (const auto& [op, count] : summary.operators) fmt::print("  {:>4} x {}\n", count, op);
   for (const std::string& line : summary.fallthrough) fmt::print("  not standard ONNX: {}\n", line);
-  if (!summary.external_data.empty()) fmt::print("wrote {} (weights)\n", summary.external_data);
-  fmt::print("wrote {}\n", arguments.output);
+  for (const std::string& line : summary.warnings) fmt::print("  warning: {}\n", line);
 }
 
 absl::Status export_model(const ExportArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(const ModelKind kind, model_kind(arguments.model));
-  FXQ_ASSIGN_OR_RETURN(const ExportSummary summary, kind == ModelKind::kFxq
-                                                        ? export_quantized(arguments)
-                                                        : export_float(arguments));
-  print_summary(arguments, summary);
+  FXQ_ASSIGN_OR_RETURN(const Exported exported,
+                       kind == ModelKind::kFxq ? export_fxq(arguments) : export_float(arguments));
+  print_summary(arguments, exported.summary);
+  if (arguments.validate) FXQ_RETURN_IF_ERROR(validate(arguments, exported));
+  const std::string& data = exported.summary.external_data;
+  if (!data.empty()) fmt::print("wrote {} (weights)\n", data);
+  fmt::print("wrote {}\n", arguments.output);
   return absl::OkStatus();
 }
 
@@ -107,15 +224,30 @@ Command add_export(CLI::App& root) {
   app->footer(
       "Examples:\n"
       "  fxq export m.fxq --opset 13 -o m.onnx\n"
+      "  fxq export m.fxq --profile ort -o m.onnx             (for ONNX Runtime's speed)\n"
       "  fxq export m.pt --shape 1x3x224x224 -o m.onnx");
   app->add_option("model", arguments->model, "A .pt or .fxq file")->required();
   app->add_option("-o,--output", arguments->output, "File to write (.onnx)")->required();
-  app->add_option("--opset", arguments->opset, "ONNX opset, 11 to 17 (default 13)")
-      ->check(CLI::Range(11, 17));
+  app->add_option("--opset", arguments->opset,
+                  fmt::format("ONNX opset, {} to {} (default 13)", kOldestOpset, newest_opset()))
+      ->check(CLI::Range(kOldestOpset, newest_opset()));
   app->add_option(
       "--shape", arguments->shapes,
       "Input shape (1x3x224x224, 1x12:i64, name=...); a .fxq knows its own, for a .pt it is "
       "deduced where that is possible");
+  app->add_option("--format", arguments->format,
+                  "Of a quantized graph: qdq (default), or qoperator (QLinearConv, QLinearMatMul)")
+      ->check(CLI::IsMember({"qdq", "qoperator"}));
+  app->add_option("--profile", arguments->profile,
+                  "Of a quantized graph: exact (default), or ort: 8 bits in front of adds too, "
+                  "faster in ONNX Runtime, a step or two less exact")
+      ->check(CLI::IsMember({"exact", "ort"}));
+  app->add_flag(
+      "--validate,!--no-validate", arguments->validate,
+      "Check the file (default): onnx's checker, strict shape inference, and a run beside "
+      "the graph where a Python has onnxruntime (FXQ_PYTHON, build/venv, python3)");
+  app->add_option("--dynamic", arguments->dynamic,
+                  "Axes that stay open, instead of the batch: x:0=N,1=T or x:1 (repeat per input)");
   app->add_flag("--fixed-batch", arguments->fixed_batch, "Do not make the batch size symbolic");
   app->add_flag("--allow-torchscript", arguments->allow_torchscript,
                 "Load TorchScript that is embedded in the .fxq: it is code, so trust the file");

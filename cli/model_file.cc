@@ -63,12 +63,16 @@ absl::Status save_fxq(const QuantizedGraph& model, const Program& program,
   return save_artifact(artifact, path);
 }
 
-absl::StatusOr<QuantizedGraph> load_fxq_graph(const std::string& path, bool allow_torchscript) {
+absl::StatusOr<GraphModule> load_fxq_module(const std::string& path, bool allow_torchscript) {
   FXQ_ASSIGN_OR_RETURN(const Artifact artifact, load_artifact(path));
   LoadOptions options;
   options.factories = quant_module_factories();
   options.allow_torchscript = allow_torchscript;
-  FXQ_ASSIGN_OR_RETURN(GraphModule gm, from_artifact(artifact, options));
+  return from_artifact(artifact, options);
+}
+
+absl::StatusOr<QuantizedGraph> load_fxq_graph(const std::string& path, bool allow_torchscript) {
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load_fxq_module(path, allow_torchscript));
   return QuantizedGraph::from_graph_module(std::move(gm));
 }
 

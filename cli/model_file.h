@@ -25,6 +25,9 @@ struct Provenance {
 // `program` is the lowered model.
 absl::Status save_fxq(const QuantizedGraph& model, const Program& program,
                       const Provenance& provenance, const std::string& path);
+// The graph in a file at any stage: float, prepared (--prepared, a checkpoint of qat) or quantized.
+absl::StatusOr<GraphModule> load_fxq_module(const std::string& path,
+                                            bool allow_torchscript = false);
 absl::StatusOr<QuantizedGraph> load_fxq_graph(const std::string& path,
                                               bool allow_torchscript = false);
 absl::StatusOr<Provenance> load_provenance(const std::string& path);

@@ -230,6 +230,7 @@ absl::Status qat(const QatArguments& arguments) {
   if (!no_worse.ok()) remove_checkpoint(checkpoint);
   FXQ_RETURN_IF_ERROR(no_worse);
   FXQ_RETURN_IF_ERROR(write_program(arguments, job, trainer.model()));
+  FXQ_RETURN_IF_ERROR(save_prepared(trainer.model(), arguments.job));
   remove_checkpoint(checkpoint);
   fmt::print("top-1: float {:.2f} %, calibrated {:.2f} %, trained {:.2f} %\nwrote {}\n",
              100 * float_top1, 100 * calibrated_top1, 100 * top1, arguments.job.output);
@@ -280,6 +281,7 @@ Command add_qat(CLI::App& root) {
   add_model_options(*app, arguments->job);
   add_training_options(*app, *arguments);
   app->add_option("-o,--output", arguments->job.output, "File to write (.fxq)")->required();
+  add_prepared_option(*app, arguments->job);
   return {app, [arguments] { return qat(*arguments); }};
 }
 

@@ -94,6 +94,7 @@ absl::Status quantize(const QuantizeArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(const Program program, lower(model.graph_module()));
   FXQ_ASSIGN_OR_RETURN(const double sqnr, sqnr_of(job.fused(), program, job.first_batch()));
   FXQ_RETURN_IF_ERROR(save_fxq(model, program, provenance, arguments.output));
+  FXQ_RETURN_IF_ERROR(save_prepared(observed, arguments));
   if (!arguments.quiet) print_report(model, sqnr, arguments.output);
   print_torchscript(model.graph_module(), arguments.output);
   return absl::OkStatus();
@@ -118,6 +119,7 @@ Command add_quantize(CLI::App& root) {
       "\"mse\"}]]}}");
   add_quantize_options(*app, *arguments);
   app->add_option("-o,--output", arguments->output, "File to write (.fxq)")->required();
+  add_prepared_option(*app, *arguments);
   app->add_flag("--allow-uncalibrated", arguments->allow_uncalibrated,
                 "Go on if a value never saw data");
   app->add_flag("--strict", arguments->strict, "Fail if an op stays in float");

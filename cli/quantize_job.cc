@@ -216,4 +216,13 @@ absl::StatusOr<std::vector<std::vector<c10::IValue>>> QuantizeJob::batches(int64
   return result;
 }
 
+void add_prepared_option(CLI::App& app, QuantizeArguments& arguments) {
+  app.add_option("--prepared", arguments.prepared,
+                 "Also write the graph with fake quantization (.fxq), which `fxq export` takes");
+}
+
+absl::Status save_prepared(const ObservedGraphModule& model, const QuantizeArguments& arguments) {
+  return arguments.prepared.empty() ? absl::OkStatus() : save(model, arguments.prepared);
+}
+
 }  // namespace fxq

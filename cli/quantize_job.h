@@ -22,6 +22,7 @@ struct QuantizeArguments {
   std::vector<std::string> calib;
   std::vector<std::string> random_calib;
   std::string output;
+  std::string prepared;  // where the prepared graph goes; "": nowhere
   std::string config;
   std::string march;
   std::string observer;
@@ -43,6 +44,10 @@ struct QuantizeArguments {
 void add_quantize_options(CLI::App& app, QuantizeArguments& arguments);
 // Of these, those that are not about calibration data.
 void add_model_options(CLI::App& app, QuantizeArguments& arguments);
+
+// --prepared: keeps the graph with fake quantization, for export and for training that goes on.
+void add_prepared_option(CLI::App& app, QuantizeArguments& arguments);
+absl::Status save_prepared(const ObservedGraphModule& model, const QuantizeArguments& arguments);
 
 struct Settings {
   Config config;

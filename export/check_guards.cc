@@ -1,8 +1,9 @@
-// guard(gt_int(size(%x, 0), 4), ...) with x: f32[N,4]    refused: N decides
+// guard(gt_int(size(%x, 0), 4), ...) with x: f32[N,4]    refused: N decides; an assert: told
 #include "fxq/export/check_guards.h"
 
 #include <algorithm>
 
+#include "fxq/graph/guard_text.h"
 #include "fxq/graph/problems.h"
 #include "fxq/graph/view.h"
 
@@ -32,14 +33,25 @@ bool is_open(const GraphModule& model, const GraphModule& typed, const Node* nod
 
 // ONNX checks nothing while it runs: what was decided for the example has to hold for every size
 // that the file takes.
-absl::Status check_guards(const GraphModule& model, const GraphModule& typed) {
+absl::StatusOr<std::vector<std::string>> check_guards(const GraphModule& model,
+                                                      const GraphModule& typed) {
   Problems problems;
+  std::vector<std::string> asserts;
   for (const Node* guard : model.graph().find_all(OpId::kGuard)) {
-    if (is_open(model, typed, guard)) problems.add(guard->args().at(1).get<std::string>());
+    if (!is_open(model, typed, guard)) continue;
+    const std::string& text = guard->args().at(1).get<std::string>();
+    if (is_assert(*guard)) {
+      asserts.push_back(text);
+    } else {
+      problems.add(text);
+    }
   }
-  return problems.status(absl::StatusCode::kInvalidArgument,
-                         "the graph holds for some sizes of a dynamic axis only, and ONNX could "
-                         "not check it; leave that axis out of dynamic_axes");
+  const absl::Status status =
+      problems.status(absl::StatusCode::kInvalidArgument,
+                      "the graph holds for some sizes of a dynamic axis only, and ONNX could "
+                      "not check it; leave that axis out of dynamic_axes");
+  if (!status.ok()) return status;
+  return asserts;
 }
 
 }  // namespace fxq

@@ -3,13 +3,18 @@
 
 #include "absl/status/status.h"
 #include "fxq/export/onnx_export.h"
+#include "fxq/export/onnx_graph.h"
 
 namespace fxq {
 
-inline constexpr int kOldestOpset = 11;
-inline constexpr int kNewestOpset = 17;
-
 // InvalidArgument lists everything that is wrong with the options for this model.
 absl::Status check_export_options(const GraphModule& model, const ExportOptions& options);
+
+// The same of what the graph gives: output_names, example_outputs.
+absl::Status check_outputs(const std::vector<OnnxOutput>& outputs, const ExportOptions& options);
+
+// dynamic_axes with a symbol for every axis of an input; axes of outputs without one are dropped,
+// since they follow.
+ExportOptions with_axis_symbols(const GraphModule& model, const ExportOptions& options);
 
 }  // namespace fxq

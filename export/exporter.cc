@@ -9,6 +9,8 @@
 #include "fxq/base/status.h"
 #include "fxq/export/integer_weights_form.h"
 #include "fxq/export/opset_forms.h"
+#include "fxq/export/ort_profile.h"
+#include "fxq/export/prepared_form.h"
 #include "fxq/graph/naming.h"
 #include "fxq/graph/tensor_convert.h"
 
@@ -63,6 +65,9 @@ absl::StatusOr<std::string> Exporter::param(const OpView& view, std::string_view
   if (Node* computed = view.param_node(name)) return tensor(computed);
   const at::Tensor value = view.param(name);
   if (!value.defined()) return std::string();
+  if (name == view.def().weight && has_fake_quantized_weight(gm_, *view.node())) {
+    return fake_quantized_weight(*this, view);
+  }
   if (has_integer_weights(gm_, *view.node())) return integer_weights_form(*this, view, name);
   return initializer(fmt::format("{}.{}", view.node()->target(), name), value);
 }
@@ -106,33 +111,60 @@ std::string Exporter::int_list(const OnnxValue& value) {
   return add_unsqueeze(builder_, value.name, {0});
 }
 
-absl::StatusOr<std::string> Exporter::quantize_domain(DType dtype) const {
-  if (dtype != DType::kI16) return std::string();
-  if (!options_.int16_domain.empty()) return options_.int16_domain;
+absl::StatusOr<std::string> Exporter::quantize_domain(DType dtype) {
+  if (dtype != DType::kI16 || opset() >= kInt16Opset) return std::string();
+  if (!options_.int16_domain) {
+    warnings_.insert(fmt::format(
+        "16-bit integers: QuantizeLinear has them from opset {} on, so they went out in ONNX "
+        "Runtime's domain {}; other runtimes may refuse it (int16_domain chooses)",
+        kInt16Opset, kMicrosoftDomain));
+    return std::string(kMicrosoftDomain);
+  }
+  if (!options_.int16_domain->empty()) return *options_.int16_domain;
   return absl::UnimplementedError(
-      "it holds int16, which QuantizeLinear has from opset 21 on; keep it int8, or choose a domain "
-      "(int16_domain=\"com.microsoft\" is ONNX Runtime's)");
+      fmt::format("it holds int16, which QuantizeLinear and DequantizeLinear have from opset {} on;"
+                  " keep it int8, or leave int16_domain open (\"{}\" is ONNX Runtime's)",
+                  kInt16Opset, kMicrosoftDomain));
+}
+
+absl::StatusOr<OnnxIntegers> Exporter::storage(const Type& type) {
+  OnnxIntegers result;
+  result.dtype = type.dtype.value_or(DType::kI8);
+  FXQ_RETURN_IF_ERROR(quantize_domain(result.dtype).status());
+  int offset = type.qparams->zero_point;
+  if (result.dtype == DType::kI8) {  // the same values; runtimes multiply unsigned by signed
+    result.dtype = DType::kU8;
+    offset += 128;
+  }
+  result.scale = builder_.scalar(DType::kF32, type.qparams->scale);
+  result.zero_point = builder_.scalar(result.dtype, offset);
+  return result;
 }
 
 absl::StatusOr<std::string> Exporter::quantize(const std::string& value, const Type& type,
                                                const std::string& name) {
-  DType dtype = type.dtype.value_or(DType::kI8);
-  FXQ_ASSIGN_OR_RETURN(const std::string domain, quantize_domain(dtype));
-  const std::string scale = builder_.scalar(DType::kF32, type.qparams->scale);
-  int offset = type.qparams->zero_point;
-  if (dtype == DType::kI8) {  // the same values; runtimes multiply unsigned by signed integers
-    dtype = DType::kU8;
-    offset += 128;
-  }
-  const std::string zero_point = builder_.scalar(dtype, offset);
-  const std::string made =
-      builder_.add_many({"QuantizeLinear", {value, scale, zero_point}, {}, domain}, 1)[0];
-  const std::string integers = builder_.unique(name + "_q");
-  builder_.rename(made, integers);
-  const std::string floats =
-      builder_.add_many({"DequantizeLinear", {integers, scale, zero_point}, {}, domain}, 1)[0];
+  FXQ_ASSIGN_OR_RETURN(OnnxIntegers made, storage(type));
+  FXQ_ASSIGN_OR_RETURN(const std::string domain, quantize_domain(made.dtype));
+  made.value =
+      builder_.add_many({"QuantizeLinear", {value, made.scale, made.zero_point}, {}, domain}, 1)[0];
+  return adopt(std::move(made), name);
+}
+
+absl::StatusOr<std::string> Exporter::adopt(OnnxIntegers integers, const std::string& name) {
+  FXQ_ASSIGN_OR_RETURN(const std::string domain, quantize_domain(integers.dtype));
+  const std::string named = builder_.unique(name + "_q");
+  if (builder_.rename(integers.value, named)) integers.value = named;
+  const std::string floats = builder_.add_many(
+      {"DequantizeLinear", {integers.value, integers.scale, integers.zero_point}, {}, domain},
+      1)[0];
   builder_.rename(floats, name);
+  integers_[name] = std::move(integers);
   return name;
+}
+
+const OnnxIntegers* Exporter::integers(const std::string& floats) const {
+  const auto found = integers_.find(floats);
+  return found == integers_.end() ? nullptr : &found->second;
 }
 
 absl::StatusOr<std::string> Exporter::dequantize(const std::string& integers, const Type& type,
@@ -158,6 +190,11 @@ std::string Exporter::relu6(const Type& type, const std::string& value) {
 
 absl::StatusOr<std::string> Exporter::epilogue(const Node& node, std::string value) {
   if (const Node* other = node.epilogue_add()) {
+    const std::optional<Type> summand = summand_type(node, options_);
+    if (summand && !integers(value)) {
+      const std::string name = builder_.unique(node.name() + "_summand");
+      FXQ_ASSIGN_OR_RETURN(value, quantize(value, *summand, name));
+    }
     FXQ_ASSIGN_OR_RETURN(const std::string addend, tensor(other));
     value = builder_.add("Add", {value, addend});
   }

@@ -18,6 +18,15 @@
 
 namespace fxq {
 
+// Integers in the file and how they stand for reals: names of three values.
+struct OnnxIntegers {
+  std::string value, scale, zero_point;
+  DType dtype = DType::kU8;
+};
+
+inline constexpr int kInt16Opset = 21;
+inline constexpr const char* kMicrosoftDomain = "com.microsoft";
+
 class Exporter {
  public:
   Exporter(const GraphModule& gm, const ExportOptions& options, OnnxBuilder& builder)
@@ -59,21 +68,32 @@ class Exporter {
   // out as uint8 with zero point 128.
   absl::StatusOr<std::string> quantize(const std::string& value, const Type& type,
                                        const std::string& name);
+  // How the file stores a type: scale and zero point, no value yet.
+  absl::StatusOr<OnnxIntegers> storage(const Type& type);
+  // Gives integers that a node made the name "<name>_q"; returns their floats, named `name`.
+  absl::StatusOr<std::string> adopt(OnnxIntegers integers, const std::string& name);
+  // The integers that a float value is made of; null if it is none of those.
+  const OnnxIntegers* integers(const std::string& floats) const;
   // Floats of an integer value.
   absl::StatusOr<std::string> dequantize(const std::string& integers, const Type& type,
                                          const std::string& name);
+  // Domain of the (de)quantize operators for a dtype: for int16 below opset 21 the options', else
+  // ONNX Runtime's with a warning. Unimplemented if the options want standard ONNX.
+  absl::StatusOr<std::string> quantize_domain(DType dtype);
+
+  // What users of the file should know, each once.
+  const std::set<std::string>& warnings() const { return warnings_; }
 
  private:
   absl::StatusOr<std::string> epilogue(const Node& node, std::string value);
-  // Domain of the (de)quantize operators for a dtype; Unimplemented for int16 without a domain.
-  absl::StatusOr<std::string> quantize_domain(DType dtype) const;
 
   const GraphModule& gm_;
   const ExportOptions& options_;
   OnnxBuilder& builder_;
   std::unordered_map<const Node*, OnnxValue> values_;
   std::map<std::pair<const void*, std::string>, std::string> initializers_;
-  std::set<std::string> parameters_;
+  std::unordered_map<std::string, OnnxIntegers> integers_;
+  std::set<std::string> parameters_, warnings_;
 };
 
 // The dtype that ONNX sees: f32 for integers that stand for reals and for unknown types.

@@ -45,7 +45,8 @@ float neighbour_for(float weight_scale, float input_scale, float output_scale) {
   return weight_scale;
 }
 
-// A fused add keeps runtimes in float, where there is no multiplier.
+// A fused add keeps runtimes in float, where there is no multiplier; in profile kOrt its multiplier
+// is none of the reference's.
 at::Tensor file_scale(const OpView& view) {
   const at::Tensor scale = view.param("weight_scale").flatten();
   const Node& node = *view.node();
@@ -59,26 +60,15 @@ at::Tensor file_scale(const OpView& view) {
   return matched;
 }
 
-absl::Status check_dtype(const Exporter& exporter, const at::Tensor& integers) {
-  if (integers.scalar_type() != at::kShort || !exporter.options().int16_domain.empty()) {
-    return absl::OkStatus();
-  }
-  return absl::UnimplementedError(
-      "its weight is int16, which DequantizeLinear has from opset 21 on; use an int8 weight, or "
-      "choose a domain (int16_domain=\"com.microsoft\")");
-}
-
 constexpr int kChannelScalesOpset = 13;
 
-// float(integers) * scale, the scale along `axis`: a form that every opset has.
-absl::StatusOr<std::string> cast_and_scale(Exporter& exporter, const std::string& path,
-                                           const at::Tensor& integers, const at::Tensor& scale,
-                                           int64_t axis) {
-  std::vector<int64_t> shape(static_cast<size_t>(integers.dim()), 1);
-  shape[static_cast<size_t>(axis)] = scale.numel();
-  FXQ_ASSIGN_OR_RETURN(const std::string values, exporter.initializer(path, integers));
+// float(integers) * scale, the scale along the axis: a form that every opset has.
+absl::StatusOr<std::string> cast_and_scale(Exporter& exporter, const IntegerTensor& tensor,
+                                           const std::string& values) {
+  std::vector<int64_t> shape(static_cast<size_t>(tensor.integers.dim()), 1);
+  shape[static_cast<size_t>(tensor.axis)] = tensor.scale.numel();
   FXQ_ASSIGN_OR_RETURN(const std::string scales,
-                       exporter.derived(path + "_scale", scale.reshape(shape)));
+                       exporter.derived(tensor.path + "_scale", tensor.scale.reshape(shape)));
   const std::string floats = add_cast(exporter.builder(), values, DType::kF32);
   return exporter.builder().add("Mul", {floats, scales});
 }
@@ -90,37 +80,44 @@ bool has_integer_weights(const GraphModule& gm, const Node& node) {
   return module && is_weighted(node.op()) && module->tensor("weight_scale").defined();
 }
 
-absl::StatusOr<std::string> integer_weights_form(Exporter& exporter, const OpView& view,
-                                                 std::string_view name) {
-  const Node& node = *view.node();
+IntegerTensor integer_param(const OpView& view, std::string_view name) {
   const at::Tensor integers = view.param(name);
-  FXQ_RETURN_IF_ERROR(check_dtype(exporter, integers));
   const bool is_bias = name == view.def().bias;
-  if (is_bias && !view.operand(0)->type.qparams) {
-    return absl::InternalError("its bias is integer but its input is not");
-  }
   at::Tensor scale = file_scale(view);
   if (is_bias) scale = bias_scale(view, scale, integers.numel());
-  OnnxCall call{"DequantizeLinear", {}, {}, ""};
-  const std::string path = fmt::format("{}.{}", node.target(), name);
   const int64_t axis = is_bias ? 0 : view.def().channel_axis;
-  if (scale.numel() == 1) {
-    scale = scale.reshape({});
-  } else if (exporter.opset() < kChannelScalesOpset) {
-    return cast_and_scale(exporter, path, integers, scale, axis);
-  } else {
-    call.attributes.emplace_back("axis", axis);
+  return {fmt::format("{}.{}", view.node()->target(), name), integers, scale, axis, !is_bias};
+}
+
+absl::StatusOr<std::string> integer_weights_form(Exporter& exporter, const OpView& view,
+                                                 std::string_view name) {
+  if (name == view.def().bias && !view.operand(0)->type.qparams) {
+    return absl::InternalError("its bias is integer but its input is not");
   }
-  FXQ_ASSIGN_OR_RETURN(const std::string values, exporter.initializer(path, integers));
-  FXQ_ASSIGN_OR_RETURN(const std::string scales, exporter.derived(path + "_scale", scale));
-  call.inputs = {values, scales};
-  if (!is_bias) {
-    const at::Tensor zeros = at::zeros_like(scale, integers.scalar_type());
-    FXQ_ASSIGN_OR_RETURN(const std::string zero_point,
-                         exporter.derived(path + "_zero_point", zeros));
+  return dequantized(exporter, integer_param(view, name));
+}
+
+absl::StatusOr<std::string> dequantized(Exporter& exporter, const IntegerTensor& tensor) {
+  const at::ScalarType dtype = tensor.integers.scalar_type();
+  FXQ_ASSIGN_OR_RETURN(const std::string domain,
+                       exporter.quantize_domain(dtype == at::kShort ? DType::kI16 : DType::kI8));
+  FXQ_ASSIGN_OR_RETURN(const std::string values,
+                       exporter.initializer(tensor.path, tensor.integers));
+  OnnxCall call{"DequantizeLinear", {values}, {}, domain};
+  const bool per_channel = tensor.scale.numel() > 1;
+  if (per_channel && exporter.opset() < kChannelScalesOpset && domain.empty()) {
+    return cast_and_scale(exporter, tensor, values);
+  }
+  const at::Tensor scale = per_channel ? tensor.scale.flatten() : tensor.scale.reshape({});
+  if (per_channel) call.attributes.emplace_back("axis", tensor.axis);
+  FXQ_ASSIGN_OR_RETURN(const std::string scales, exporter.derived(tensor.path + "_scale", scale));
+  call.inputs.push_back(scales);
+  if (tensor.has_zero_point) {
+    FXQ_ASSIGN_OR_RETURN(
+        const std::string zero_point,
+        exporter.derived(tensor.path + "_zero_point", at::zeros_like(scale, dtype)));
     call.inputs.push_back(zero_point);
   }
-  if (integers.scalar_type() == at::kShort) call.domain = exporter.options().int16_domain;
   return exporter.builder().add_many(std::move(call), 1)[0];
 }
 

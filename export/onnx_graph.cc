@@ -11,6 +11,7 @@
 #include "fxq/export/exporter.h"
 #include "fxq/export/fallthrough.h"
 #include "fxq/export/lowering/lowering.h"
+#include "fxq/export/prepared_form.h"
 #include "fxq/export/value_info.h"
 #include "fxq/graph/problems.h"
 
@@ -48,6 +49,7 @@ class GraphWriter {
         absl::StatusCode::kUnimplemented,
         fmt::format("{} node(s) cannot be exported to ONNX", problems.lines().size())));
     result_.parameters = exporter_.parameters();
+    result_.warnings.assign(exporter_.warnings().begin(), exporter_.warnings().end());
     return std::move(result_);
   }
 
@@ -64,7 +66,7 @@ class GraphWriter {
   // Known without its inputs.
   bool must_be_refused(const Node& node) const {
     return options_.operator_export_type == OperatorExportTypes::kOnnx && node.is_call() &&
-           !onnx_lowering(node.op());
+           !onnx_lowering(node.op()) && !is_fake_quantize(model_, node);
   }
 
   std::string describe(const Node& node) const {
@@ -114,6 +116,7 @@ class GraphWriter {
 
   absl::Status write_call(const Node& node) {
     const OpView view(model_, &node);
+    if (is_fake_quantize(model_, node)) return write_fake_quantize(exporter_, view);
     const bool aten_only = options_.operator_export_type == OperatorExportTypes::kOnnxAten &&
                            view.def().rule != Rule::kNotTensor;
     const OnnxLowering lowering = aten_only ? nullptr : onnx_lowering(node.op());

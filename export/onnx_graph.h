@@ -23,6 +23,7 @@ struct OnnxGraph {
   std::vector<OnnxOutput> outputs;
   std::set<std::string> parameters;      // initializers that are the model's tensors
   std::vector<std::string> fallthrough;  // "%y (aten::special_i0e): X001 no ONNX operator"
+  std::vector<std::string> warnings;
 };
 
 // `model` has types (typed_copy). Writes inputs, nodes and initializers into the builder.

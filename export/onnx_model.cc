@@ -18,7 +18,27 @@ namespace fxq {
 namespace {
 
 // The IR version that came with an opset.
-int ir_version(int opset) { return opset <= 11 ? 6 : opset <= 14 ? 7 : 8; }
+int ir_version(int opset) {
+  if (opset <= 11) return 6;
+  if (opset <= 14) return 7;
+  if (opset <= 18) return 8;
+  return opset <= 20 ? 9 : 10;
+}
+
+// Operators of integers leave floats behind that nobody reads.
+void drop_unused_floats(onnx::GraphProto& graph) {
+  std::set<std::string> used;
+  for (const auto& node : graph.node()) used.insert(node.input().begin(), node.input().end());
+  for (const auto& output : graph.output()) used.insert(output.name());
+  auto& nodes = *graph.mutable_node();
+  int kept = 0;
+  for (int i = 0; i < nodes.size(); ++i) {
+    if (nodes[i].op_type() == "DequantizeLinear" && used.count(nodes[i].output(0)) == 0) continue;
+    if (kept != i) nodes.SwapElements(kept, i);
+    ++kept;
+  }
+  nodes.DeleteSubrange(kept, nodes.size() - kept);
+}
 
 void drop_unused_initializers(onnx::GraphProto& graph) {
   std::set<std::string> used;
@@ -126,15 +146,18 @@ void print_nodes(const onnx::ModelProto& model) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<onnx::ModelProto>> build_onnx_model(
-    const GraphModule& model, const std::vector<c10::IValue>& args, const ExportOptions& options,
+    const GraphModule& model, const std::vector<c10::IValue>& args, const ExportOptions& given,
     ExportSummary& summary) {
-  FXQ_RETURN_IF_ERROR(check_export_options(model, options));
+  FXQ_RETURN_IF_ERROR(check_export_options(model, given));
+  const ExportOptions options = with_axis_symbols(model, given);
   FXQ_ASSIGN_OR_RETURN(const GraphModule typed, typed_copy(model, args, options));
   OnnxBuilder builder(options.opset_version);
   builder.model().mutable_graph()->set_name("fxq");
   FXQ_ASSIGN_OR_RETURN(OnnxGraph graph, write_onnx_graph(typed, options, builder));
+  FXQ_RETURN_IF_ERROR(check_outputs(graph.outputs, options));
   name_ends(model, options, graph, builder);
   onnx::GraphProto& proto = *builder.model().mutable_graph();
+  drop_unused_floats(proto);
   drop_unused_initializers(proto);
   place_parameters(options, graph.parameters, proto);
   import_opsets(options, builder.model());
@@ -146,6 +169,13 @@ absl::StatusOr<std::unique_ptr<onnx::ModelProto>> build_onnx_model(
   if (options.verbose) print_nodes(builder.model());
   summary.opset_version = options.opset_version;
   summary.fallthrough = std::move(graph.fallthrough);
+  summary.warnings = std::move(graph.warnings);
+  for (const std::string& text : typed.notes) {
+    summary.warnings.push_back("not checked by the file: " + text);
+  }
+  const auto stage = model.settings.find(kStageSetting);
+  summary.is_quantized = stage != model.settings.end() && stage->second == kStageQuantized;
+  summary.is_prepared = stage != model.settings.end() && stage->second == kStageObserved;
   summarize(builder.model(), summary);
   return builder.release();
 }

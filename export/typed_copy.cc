@@ -12,9 +12,13 @@
 #include "fxq/export/check_guards.h"
 #include "fxq/export/deduce_inputs.h"
 #include "fxq/export/known_values.h"
+#include "fxq/export/place_args.h"
+#include "fxq/export/prepared_form.h"
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/problems.h"
 #include "fxq/graph/tensor_convert.h"
+#include "fxq/graph/weighted_bn_module.h"
+#include "fxq/passes/batch_norm_fold.h"
 #include "fxq/passes/cleanup.h"
 #include "fxq/quant/reference_interpreter.h"
 
@@ -130,7 +134,7 @@ class Typing {
       : model_(model), args_(args), options_(options) {}
 
   absl::Status run_all() {
-    FXQ_RETURN_IF_ERROR(take_args());
+    take_args();
     const bool deduced = args_.empty() && deduce_input_types(model_) > 0;
     FXQ_RETURN_IF_ERROR(check_input_types());
     FXQ_RETURN_IF_ERROR(name_axes());
@@ -206,15 +210,9 @@ class Typing {
     }
   }
 
-  absl::Status take_args() {
+  void take_args() {
     const std::vector<Node*> placeholders = model_.graph().placeholders();
-    if (args_.empty()) return absl::OkStatus();
-    if (args_.size() != placeholders.size()) {
-      return absl::InvalidArgumentError(fmt::format(
-          "the model takes {} input(s) and got {} example(s)", placeholders.size(), args_.size()));
-    }
     for (size_t i = 0; i < args_.size(); ++i) placeholders[i]->type = type_of(args_[i]);
-    return absl::OkStatus();
   }
 
   // Turns the dynamic axes of the inputs into symbols and notes which size each stands for.
@@ -233,8 +231,8 @@ class Typing {
     return problems.status(absl::StatusCode::kInvalidArgument, "dynamic_axes");
   }
 
-  void name_axes_of(const std::string& input, const std::map<int64_t, std::string>& axes,
-                    Type& type, Problems& problems) {
+  void name_axes_of(const std::string& input, const AxisNames& axes, Type& type,
+                    Problems& problems) {
     for (const auto& [index, symbol] : axes) {
       const int64_t axis = index < 0 ? index + type.rank() : index;
       if (axis < 0 || axis >= type.rank()) {
@@ -283,6 +281,16 @@ class Typing {
   Sizes sizes_, first_;
 };
 
+// Examples that are no tensors are part of the model.
+absl::Status write_constant_args(GraphModule& model, const std::vector<c10::IValue>& args) {
+  KnownValues constants;
+  const std::vector<Node*> placeholders = model.graph().placeholders();
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (!args[i].isTensor()) constants[placeholders[i]->name()] = args[i];
+  }
+  return constants.empty() ? absl::OkStatus() : write_known_values(model, constants);
+}
+
 }  // namespace
 
 std::vector<std::string> onnx_input_names(const GraphModule& model, const ExportOptions& options) {
@@ -298,13 +306,17 @@ std::vector<std::string> onnx_input_names(const GraphModule& model, const Export
 absl::StatusOr<GraphModule> typed_copy(const GraphModule& model,
                                        const std::vector<c10::IValue>& args,
                                        const ExportOptions& options) {
-  GraphModule copy = model.copy();
+  FXQ_ASSIGN_OR_RETURN(GraphModule copy, exportable_copy(model));
   if (options.training != TrainingMode::kPreserve) {
     copy.train(options.training == TrainingMode::kTraining);
   }
+  if (!copy.is_training()) fold_batch_norm_modules(copy);
+  FXQ_RETURN_IF_ERROR(refuse_weighted_bn(copy, "export_to_onnx"));
   FXQ_RETURN_IF_ERROR(open_attention(copy).status());
-  FXQ_RETURN_IF_ERROR(Typing(copy, args, options).run_all());
-  FXQ_RETURN_IF_ERROR(check_guards(model, copy));
+  FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> placed, place_args(copy, args));
+  FXQ_RETURN_IF_ERROR(write_constant_args(copy, placed));
+  FXQ_RETURN_IF_ERROR(Typing(copy, placed, options).run_all());
+  FXQ_ASSIGN_OR_RETURN(copy.notes, check_guards(model, copy));
   FXQ_RETURN_IF_ERROR(drop_guards(copy).status());
   return copy;
 }

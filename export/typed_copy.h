@@ -15,7 +15,7 @@ std::vector<std::string> onnx_input_names(const GraphModule& model, const Export
 
 // Runs the model on `args` (or on zeros of the placeholders' types), and once more with other sizes
 // if there are dynamic axes. InvalidArgument: args that do not fit, axes that do not exist, sizes
-// that the model cannot run with.
+// that the model cannot run with. The copy's notes are the asserts that hold for some sizes only.
 absl::StatusOr<GraphModule> typed_copy(const GraphModule& model,
                                        const std::vector<c10::IValue>& args,
                                        const ExportOptions& options);

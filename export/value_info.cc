@@ -12,9 +12,7 @@
 namespace fxq {
 namespace {
 
-using Axes = std::map<int64_t, std::string>;
-
-void write_type(const Type& type, const Axes& axes, onnx::ValueInfoProto& info) {
+void write_type(const Type& type, const AxisNames& axes, onnx::ValueInfoProto& info) {
   auto& tensor = *info.mutable_type()->mutable_tensor_type();
   tensor.set_elem_type(onnx_element_type(element_type(type)));
   if (!type.dims) return;
@@ -46,7 +44,9 @@ std::string dtype_text(int element) {
 ExportSummary::Value describe(const onnx::ValueInfoProto& info) {
   const auto& tensor = info.type().tensor_type();
   std::vector<std::string> dims;
+  std::vector<int64_t> sizes;
   for (const auto& dim : tensor.shape().dim()) {
+    sizes.push_back(dim.has_dim_value() ? dim.dim_value() : -1);
     if (dim.has_dim_value()) {
       dims.push_back(std::to_string(dim.dim_value()));
     } else {
@@ -54,7 +54,8 @@ ExportSummary::Value describe(const onnx::ValueInfoProto& info) {
     }
   }
   const std::string shape = tensor.has_shape() ? fmt::format("{}", fmt::join(dims, ",")) : "...";
-  return {info.name(), fmt::format("{}[{}]", dtype_text(tensor.elem_type()), shape)};
+  const std::string dtype = dtype_text(tensor.elem_type());
+  return {info.name(), fmt::format("{}[{}]", dtype, shape), dtype, std::move(sizes)};
 }
 
 // Values that nodes make: only those can be renamed to an output.
@@ -131,7 +132,7 @@ std::map<std::string, std::string> add_graph_outputs(OnnxBuilder& builder,
     onnx::ValueInfoProto& info = *builder.model().mutable_graph()->add_output();
     info.set_name(output.value);
     const auto axes = options.dynamic_axes.find(output.name);
-    write_type(output.type, axes == options.dynamic_axes.end() ? Axes() : axes->second, info);
+    write_type(output.type, axes == options.dynamic_axes.end() ? AxisNames() : axes->second, info);
     names[output.value] = output.name;
   }
   return names;

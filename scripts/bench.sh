@@ -31,6 +31,21 @@ if [ "${1:-}" = accuracy ] || [ "${1:-}" = weight_fixes ]; then
   exec "$build/peers/venv/bin/python" "$root/bench/accuracy/compare_accuracy.py" "$@"
 fi
 
+if [ "${1:-}" = onnx_profiles ]; then
+  shift
+  "$root/scripts/setup.sh"
+  "$root/scripts/build.sh" release fxq peer_worker int8_peak
+  install_peers
+  exec "$build/peers/venv/bin/python" "$root/bench/peers/onnx_profiles.py" "$@"
+fi
+
+if [ "${1:-}" = onnx_zoo ]; then
+  shift
+  "$root/scripts/build.sh" release fxq
+  install_peers
+  exec "$build/peers/venv/bin/python" "$root/bench/onnx_zoo.py" "$@"
+fi
+
 if [ "${1:-}" = capture_zoo ]; then
   shift
   "$root/scripts/build.sh" release capture

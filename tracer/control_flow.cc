@@ -3,6 +3,7 @@
 // node (opaque_block.cc). Guards on shapes are nodes that check; others are lines of text.
 #include <fmt/format.h>
 
+#include "fxq/graph/guard_text.h"
 #include "fxq/tracer/example_runner.h"
 #include "fxq/tracer/script_reader.h"
 
@@ -97,7 +98,7 @@ bool ScriptReader::guard_raise(const JitNode* node) {
   if ((first == nullptr) == (second == nullptr)) return false;
   std::string text = raised_text(first ? first : second);
   if (text.empty()) text = "an exception";
-  text = fmt::format("{}: must not raise: {}", line_of(node), text);
+  text = assert_text(line_of(node), text);
   const ValuePtr condition = get(node->input());
   if (condition->is(Value::Kind::kNode)) {
     guard(text, condition, first == nullptr);

@@ -41,6 +41,19 @@ def make_fxq(_, folder: pathlib.Path, fxq: str) -> str:
     return "fxq.fxq"
 
 
+def onnx_maker(name: str, *flags: str):
+    """fxq's program of a net as an ONNX file; make_fxq comes first."""
+
+    def make(_, folder: pathlib.Path, fxq: str) -> str:
+        command = [fxq, "export", "fxq.fxq", "--no-validate", *flags, "-o", f"{name}.onnx"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr.strip())
+        return f"{name}.onnx"
+
+    return make
+
+
 def make_ort(_, folder: pathlib.Path, __) -> str:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -92,6 +105,11 @@ def make_torch(net: str, folder: pathlib.Path, _) -> str:
 
 
 MAKERS = {"float": make_float, "fxq": make_fxq, "ort": make_ort, "openvino": make_openvino, "torch": make_torch}
+MAKERS |= {
+    "fxq_exact": onnx_maker("fxq_exact"),
+    "fxq_ort": onnx_maker("fxq_ort", "--profile", "ort"),
+    "fxq_qoperator": onnx_maker("fxq_qoperator", "--profile", "ort", "--format", "qoperator"),
+}
 
 IMPORTS = {
     "ort": ["onnxruntime.quantization", "onnxruntime.quantization.shape_inference"],

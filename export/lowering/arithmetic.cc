@@ -7,6 +7,7 @@
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
 #include "fxq/export/lowering/lowering.h"
+#include "fxq/export/lowering/q_operator.h"
 #include "fxq/export/lowering/sizes.h"
 #include "fxq/export/opset_forms.h"
 
@@ -70,8 +71,12 @@ FXQ_BINARY(Mul, "Mul")
 FXQ_BINARY(Div, "Div")
 FXQ_BINARY(Max, "Max")
 FXQ_BINARY(Min, "Min")
-FXQ_BINARY(MatMul, "MatMul")
 #undef FXQ_BINARY
+
+absl::Status onnx_MatMul(Exporter& exporter, const OpView& view) {
+  FXQ_ASSIGN_OR_RETURN(const bool done, write_q_matmul(exporter, view));
+  return done ? absl::OkStatus() : binary(exporter, view, "MatMul");
+}
 
 // beta * self + alpha * (a @ b)
 absl::Status onnx_AddMatMul(Exporter& exporter, const OpView& view) {

@@ -6,7 +6,9 @@
 #include "fxq/export/exporter.h"
 #include "fxq/export/integer_weights_form.h"
 #include "fxq/export/lowering/lowering.h"
+#include "fxq/export/lowering/q_operator.h"
 #include "fxq/export/opset_forms.h"
+#include "fxq/export/prepared_form.h"
 
 namespace fxq {
 namespace {
@@ -56,8 +58,6 @@ absl::StatusOr<std::vector<int64_t>> pads(const OpView& view) {
 absl::Status convolution(Exporter& exporter, const OpView& view, const std::string& op_type) {
   const size_t rank = spatial_rank(view.op());
   FXQ_ASSIGN_OR_RETURN(std::string x, exporter.operand(view));
-  FXQ_ASSIGN_OR_RETURN(const std::string weight, exporter.param(view, "weight"));
-  FXQ_ASSIGN_OR_RETURN(const std::string bias, exporter.param(view, "bias"));
   FXQ_ASSIGN_OR_RETURN(std::vector<int64_t> padding, pads(view));
   OnnxAttributes attributes{{"strides", spatial(view, "stride", 1)},
                             {"pads", std::move(padding)},
@@ -70,6 +70,12 @@ absl::Status convolution(Exporter& exporter, const OpView& view, const std::stri
     attributes.emplace_back("output_padding", spatial(view, "output_padding", 0));
   }
   const bool unbatched = view.operand(0)->type.rank() == static_cast<int>(rank) + 1;
+  if (op_type == "Conv" && !unbatched) {
+    FXQ_ASSIGN_OR_RETURN(const bool done, write_q_conv(exporter, view, attributes));
+    if (done) return absl::OkStatus();
+  }
+  FXQ_ASSIGN_OR_RETURN(const std::string weight, exporter.param(view, "weight"));
+  FXQ_ASSIGN_OR_RETURN(const std::string bias, exporter.param(view, "bias"));
   if (unbatched) x = add_unsqueeze(exporter.builder(), x, {0});
   std::string y = exporter.builder().add(op_type, {x, weight, bias}, std::move(attributes));
   if (unbatched) y = add_squeeze(exporter.builder(), y, {0});
@@ -80,7 +86,8 @@ absl::Status convolution(Exporter& exporter, const OpView& view, const std::stri
 absl::StatusOr<std::string> transposed_weight(Exporter& exporter, const OpView& view) {
   const at::Tensor weight = view.param("weight");
   if (weight.defined() && exporter.options().do_constant_folding &&
-      !has_integer_weights(exporter.graph_module(), *view.node())) {
+      !has_integer_weights(exporter.graph_module(), *view.node()) &&
+      !has_fake_quantized_weight(exporter.graph_module(), *view.node())) {
     return exporter.derived(view.node()->target() + ".weight_t", weight.detach().t().contiguous());
   }
   FXQ_ASSIGN_OR_RETURN(const std::string floats, exporter.param(view, "weight"));
@@ -100,6 +107,8 @@ absl::Status onnx_ConvTranspose(Exporter& exporter, const OpView& view) {
 absl::Status onnx_Linear(Exporter& exporter, const OpView& view) {
   OnnxBuilder& builder = exporter.builder();
   FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  FXQ_ASSIGN_OR_RETURN(const bool done, write_q_linear(exporter, view));
+  if (done) return absl::OkStatus();
   FXQ_ASSIGN_OR_RETURN(const std::string bias, exporter.param(view, "bias"));
   if (view.operand(0)->type.rank() == 2) {
     FXQ_ASSIGN_OR_RETURN(const std::string weight, exporter.param(view, "weight"));

@@ -91,6 +91,52 @@ TEST_F(CliTest, MainJobOnDigits) {
   EXPECT_THAT(bench.text, HasSubstr("\"arena_bytes\""));
 }
 
+TEST_F(CliTest, PreparedGraphsAreKeptAndExported) {
+  const Outcome quantized =
+      fxq("quantize " + digits("digits.script.pt") + " --calib " + digits("calib_images.npy") +
+          " -q --prepared " + in("p.fxq") + " -o " + in("d.fxq"));
+  ASSERT_EQ(quantized.code, 0) << quantized.text;
+  const Outcome exported = fxq("export " + in("p.fxq") + " -o " + in("p.onnx"));
+  EXPECT_EQ(exported.code, 0) << exported.text;
+  EXPECT_THAT(exported.text, HasSubstr("fake-quant QDQ  opset 13"));
+  EXPECT_THAT(exported.text, HasSubstr("[N,"));
+}
+
+TEST_F(CliTest, ExportedFilesAreRunBesideTheGraph) {
+  quantize_digits(in("d.fxq"));
+  if (!fs::exists(FXQ_PYTHON)) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  const Outcome floats = fxq("export " + digits("digits.script.pt") + " -o " + in("f.onnx"));
+  EXPECT_EQ(floats.code, 0) << floats.text;
+  EXPECT_THAT(floats.text, HasSubstr("run in ONNX Runtime"));
+  EXPECT_THAT(floats.text, HasSubstr("the largest difference is"));
+  const Outcome integers = fxq("export " + in("d.fxq") + " -o " + in("d.onnx"));
+  EXPECT_EQ(integers.code, 0) << integers.text;
+  EXPECT_THAT(integers.text, HasSubstr("node by node on the same inputs"));
+  EXPECT_THAT(integers.text, HasSubstr("dB from float, argmax agrees on"));
+  EXPECT_THAT(integers.text, HasSubstr("again with "));
+  const Outcome other =
+      fxq("export " + in("d.fxq") + " --format qoperator --profile ort -o " + in("q.onnx"));
+  EXPECT_EQ(other.code, 0) << other.text;
+  EXPECT_THAT(other.text, HasSubstr("x QLinearConv"));
+  const Outcome quick = fxq("export " + in("d.fxq") + " --no-validate -o " + in("n.onnx"));
+  EXPECT_EQ(quick.code, 0) << quick.text;
+  EXPECT_EQ(quick.text.find("ONNX Runtime"), std::string::npos) << quick.text;
+  refused("export " + digits("digits.script.pt") + " --format qoperator -o " + in("r.onnx"),
+          "wants a quantized graph; this one is float", in("r.onnx"));
+}
+
+TEST_F(CliTest, AxesOfAnExportByHand) {
+  const std::string model = "export " + digits("digits.script.pt") + " --shape 4x1x28x28 ";
+  const Outcome batch = fxq(model + "--dynamic x:0=B -o " + in("b.onnx"));
+  EXPECT_EQ(batch.code, 0) << batch.text;
+  EXPECT_THAT(batch.text, HasSubstr("f32[B,1,28,28]"));
+  const Outcome unnamed = fxq(model + "--dynamic x:0 -o " + in("u.onnx"));
+  EXPECT_THAT(unnamed.text, HasSubstr("f32[x_axis_0,1,28,28]"));
+  refused(model + "--dynamic x -o " + in("r.onnx"), "x:0=N,1=T", in("r.onnx"));
+  refused(model + "--dynamic y:0 -o " + in("r.onnx"), "no input or output is named 'y'",
+          in("r.onnx"));
+}
+
 class QatCliTest : public CliTest {
  protected:
   std::string qat(const std::string& output) const {
@@ -102,8 +148,11 @@ class QatCliTest : public CliTest {
 TEST_F(QatCliTest, TrainsDigits) {
   std::ofstream(in("c.json")) << R"({"qat": {"optimizer": "adam", "learning_rate": 1e-3,
       "distillation": 0.5}, "qconfig": {"": {"activation_fake_quant": "lsq"}}})";
-  const Outcome trained = fxq(qat(in("d.fxq")) + " --with-bn --epochs 2 --config " + in("c.json"));
+  const Outcome trained = fxq(qat(in("d.fxq")) + " --with-bn --epochs 2 --config " + in("c.json") +
+                              " --prepared " + in("p.fxq"));
   ASSERT_EQ(trained.code, 0) << trained.text;
+  const Outcome exported = fxq("export " + in("p.fxq") + " -o " + in("p.onnx"));
+  EXPECT_EQ(exported.code, 0) << exported.text;
   EXPECT_THAT(trained.text, HasSubstr("top-1 on training data: float 9"));
   EXPECT_THAT(trained.text, HasSubstr("epoch 2: loss"));
   EXPECT_FALSE(fs::exists(in("d.fxq.checkpoint")));

@@ -1,17 +1,15 @@
-// A QDQ model cut at every "<node>_q": what DequantizeLinear reads becomes an input "<node>_ref",
-// what QuantizeLinear writes an output. One run compares all nodes, each on the reference's inputs.
+// A QDQ model is cut at every "<node>_q" (export/cut_model.h): one run compares all nodes, each on
+// the reference's inputs.
 #include "compare.h"
 
 #include <ATen/core/Tensor.h>
 #include <onnx/onnx_pb.h>
 
 #include <cmath>
-#include <set>
 
 #include "fxq/base/status.h"
-#include "fxq/export/onnx_builder.h"
+#include "fxq/export/cut_model.h"
 #include "fxq/export/onnx_model.h"
-#include "fxq/graph/tensor_convert.h"
 #include "fxq/quant/compare.h"
 
 namespace fxq::export_test {
@@ -48,59 +46,6 @@ std::vector<at::Tensor> in_order(const Tensors& tensors, const std::vector<std::
   return result;
 }
 
-void declare(onnx::ValueInfoProto& info, const std::string& name, DType dtype, int64_t rank) {
-  info.set_name(name);
-  auto& type = *info.mutable_type()->mutable_tensor_type();
-  type.set_elem_type(onnx_element_type(dtype));
-  for (int64_t i = 0; i < rank; ++i) type.mutable_shape()->add_dim();
-}
-
-// The integers of every quantized tensor as the file holds them (qint8 as uint8 around 128), by
-// node.
-Tensors reference_integers(const QuantizedGraph& model, const std::vector<c10::IValue>& input) {
-  const auto values = record_values(model.graph_module(), input);
-  EXPECT_TRUE(values.ok()) << values.status();
-  Tensors integers;
-  for (const Node* node : model.graph_module().graph().nodes()) {
-    if (!values.ok() || !node->type.is_quantized() || node->is(NodeKind::kGetAttr)) continue;
-    const bool shifted = *node->type.dtype == DType::kI8;
-    const DType dtype = shifted ? DType::kU8 : *node->type.dtype;
-    const at::Tensor steps =
-        (values->at(node->name()).to(at::kDouble) / node->type.qparams->scale).round();
-    integers[node->name()] =
-        (shifted ? steps + 128 : steps).to(static_cast<at::ScalarType>(scalar_type_number(dtype)));
-  }
-  return integers;
-}
-
-struct CutModel {
-  Tensors inputs;
-  std::vector<std::string> nodes;
-};
-
-CutModel cut(onnx::ModelProto& model, const Tensors& integers) {
-  CutModel result;
-  std::set<std::string> written;
-  onnx::GraphProto& graph = *model.mutable_graph();
-  for (const auto& [name, value] : integers) {
-    bool exists = false;
-    for (auto& node : *graph.mutable_node()) {
-      exists |= node.op_type() == "QuantizeLinear" && node.output(0) == name + "_q";
-    }
-    if (!exists) continue;
-    result.nodes.push_back(name);
-    declare(*graph.add_output(), name + "_q", *dtype_of(value), value.dim());
-    declare(*graph.add_input(), name + "_ref", *dtype_of(value), value.dim());
-    result.inputs[name + "_ref"] = value.contiguous();
-    for (auto& node : *graph.mutable_node()) {
-      if (node.op_type() == "DequantizeLinear" && node.input(0) == name + "_q") {
-        node.set_input(0, name + "_ref");
-      }
-    }
-  }
-  return result;
-}
-
 ExportOptions qdq_options() {
   ExportOptions options;
   options.opset_version = 13;
@@ -133,10 +78,16 @@ void expect_nodes_within_one_step(const QuantizedGraph& model,
                                   const std::vector<c10::IValue>& input, int opset) {
   ExportOptions options = qdq_options();
   options.opset_version = opset;
-  const auto proto = build(model.graph_module(), input, options, "QDQ");
+  expect_nodes_within(model.graph_module(), input, {options});
+}
+
+void expect_nodes_within(const GraphModule& model, const std::vector<c10::IValue>& input,
+                         const NodeCheck& check) {
+  const auto proto = build(model, input, check.options, "QDQ");
   if (!proto) return;
-  const Tensors integers = reference_integers(model, input);
-  CutModel parts = cut(*proto, integers);
+  const auto integers = file_integers(model, input);
+  ASSERT_TRUE(integers.ok()) << integers.status();
+  const CutModel parts = cut_at_integers(*proto, *integers);
   ASSERT_FALSE(parts.nodes.empty());
   std::vector<std::string> names;
   for (const std::string& node : parts.nodes) names.push_back(node + "_q");
@@ -147,13 +98,12 @@ void expect_nodes_within_one_step(const QuantizedGraph& model,
   int64_t differing = 0, total = 0;
   for (const std::string& node : parts.nodes) {
     const at::Tensor difference =
-        (integers.at(node).to(at::kInt) - actual->at(node + "_q").to(at::kInt)).abs();
-    EXPECT_LE(difference.max().item<int>(), 1) << "%" << node;
+        (integers->at(node).to(at::kInt) - actual->at(node + "_q").to(at::kInt)).abs();
+    EXPECT_LE(difference.max().item<int>(), check.steps) << "%" << node;
     differing += difference.ne(0).sum().item<int64_t>();
     total += difference.numel();
   }
-  // Rounding differs near ties alone.
-  EXPECT_LE(static_cast<double>(differing), 0.01 * static_cast<double>(total));
+  EXPECT_LE(static_cast<double>(differing), check.differing * static_cast<double>(total));
   ::testing::Test::RecordProperty("nodes", static_cast<int>(parts.nodes.size()));
 }
 

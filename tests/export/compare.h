@@ -23,6 +23,15 @@ void expect_same_floats(const FloatNet& net, const FloatCheck& check);
 void expect_nodes_within_one_step(const QuantizedGraph& model,
                                   const std::vector<c10::IValue>& input, int opset = 13);
 
+// The same with options of one's own. Rounding differs near ties alone.
+struct NodeCheck {
+  ExportOptions options;
+  int steps = 1;            // at most, anywhere
+  double differing = 0.01;  // share of all values
+};
+void expect_nodes_within(const GraphModule& model, const std::vector<c10::IValue>& input,
+                         const NodeCheck& check);
+
 // What ONNX Runtime computes from the QDQ model as its users run it (default optimisations), one
 // tensor per output of the model.
 absl::StatusOr<std::vector<at::Tensor>> run_qdq_model(const QuantizedGraph& model,

@@ -28,10 +28,13 @@ at::Tensor read(const std::string& file) {
 
 std::optional<QuantizedGraph> quantize(const GraphModule& model,
                                        const std::vector<std::vector<c10::IValue>>& batches,
-                                       const QConfig& qconfig = *get_default_calib_qconfig()) {
+                                       const QConfig& qconfig = *get_default_calib_qconfig(),
+                                       March march = March::CPU) {
   QConfigDict qconfigs;
   qconfigs.global = qconfig;
-  auto observed = prepare_calibration_fx(model, qconfigs);
+  PrepareOptions options;
+  options.march = march;
+  auto observed = prepare_calibration_fx(model, qconfigs, options);
   EXPECT_TRUE(observed.ok()) << observed.status();
   if (!observed.ok()) return std::nullopt;
   for (const auto& batch : batches) {
@@ -92,10 +95,11 @@ std::optional<QuantizedGraph> quantize_net(const FloatNet& net) {
   return quantize_net(net, *get_default_calib_qconfig());
 }
 
-std::optional<QuantizedGraph> quantize_net(const FloatNet& net, const QConfig& qconfig) {
+std::optional<QuantizedGraph> quantize_net(const FloatNet& net, const QConfig& qconfig,
+                                           March march) {
   std::vector<std::vector<c10::IValue>> batches{net.input};
   for (uint64_t seed = 1; seed < 4; ++seed) batches.push_back(random_inputs(net.graph, seed));
-  return quantize(net.graph, batches, qconfig);
+  return quantize(net.graph, batches, qconfig, march);
 }
 
 std::vector<c10::IValue> random_inputs(const GraphModule& gm, uint64_t seed) {

@@ -29,7 +29,8 @@ std::optional<QuantizedGraph> quantize_fixture(const std::string& name, const Gr
 // A graph in the text form.
 FloatNet text_net(const std::string& text);
 std::optional<QuantizedGraph> quantize_net(const FloatNet& net);
-std::optional<QuantizedGraph> quantize_net(const FloatNet& net, const QConfig& qconfig);
+std::optional<QuantizedGraph> quantize_net(const FloatNet& net, const QConfig& qconfig,
+                                           March march = March::CPU);
 
 // Seeded normal values of the placeholders' types.
 std::vector<c10::IValue> random_inputs(const GraphModule& gm, uint64_t seed);

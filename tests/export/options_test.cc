@@ -187,6 +187,32 @@ graph (%x: f32[2,4]) {
   EXPECT_EQ(other->graph().node(0).op_type(), "Relu");
 }
 
+// Code that raises for some sizes computes the same for all others.
+TEST(OptionsTest, AnAssertOnAnAxisIsTold) {
+  constexpr const char* kAsserted = R"(
+graph (%x: f32[2,4]) {
+  %rows = size(%x, 0)
+  %many = gt_int(%rows, 4)
+  %few = not_bool(%many)
+  %guard = guard(%few, "net.py:3: must not raise: too many rows")
+  %y = relu(%x)
+  return %y
+}
+)";
+  const FloatNet net = text_net(kAsserted);
+  ExportOptions options;
+  options.dynamic_axes = {{"x", {{0, "N"}}}};
+  ExportSummary summary;
+  const auto model = build_onnx_model(net.graph, net.input, options, summary);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(summary.inputs.at(0).type, "f32[N,4]");
+  ASSERT_EQ(summary.warnings.size(), 1u);
+  EXPECT_TRUE(contains(summary.warnings[0], "net.py:3: must not raise: too many rows"));
+  options.dynamic_axes = {{"x", {{1, "W"}}}};  // the rows are known to be few
+  ASSERT_TRUE(build_onnx_model(net.graph, net.input, options, summary).ok());
+  EXPECT_TRUE(summary.warnings.empty());
+}
+
 TEST(OptionsTest, InputsOfUnknownTypeAreDeduced) {
   constexpr const char* kConv = R"(
 module @conv = conv2d(weight: f32[4,3,3,3], bias: none)

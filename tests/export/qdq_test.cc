@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <onnx/onnx_pb.h>
 
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -238,6 +239,131 @@ TEST(QdqTest, WeightsAreStoredAsInt8AtTheDefaultOpset) {
       EXPECT_EQ(tensor.data_type(), onnx::TensorProto::INT32);
     }
   }
+}
+
+ExportOptions options_of(QuantFormat format, ExportProfile profile, int opset = 13) {
+  ExportOptions options;
+  options.quant_format = format;
+  options.profile = profile;
+  options.opset_version = opset;
+  return options;
+}
+
+constexpr const char* kForms = R"(
+module @conv = conv2d(weight: f32[8,3,3,3], bias: f32[8], padding=[1,1])
+module @grouped = conv2d(weight: f32[8,2,3,3], bias: none, padding=[1,1], groups=4)
+module @joined = conv2d(weight: f32[8,8,1,1], bias: f32[8])
+module @plain = linear(weight: f32[6,8], bias: none)
+module @fc = linear(weight: f32[4,6], bias: f32[4])
+state * = normal(3, 0.3)
+graph (%x: f32[2,3,8,8]) {
+  %conv = conv2d @conv(%x)
+  %relu = relu(%conv)
+  %grouped = conv2d @grouped(%relu)
+  %six = relu6(%grouped)
+  %joined = conv2d @joined(%six)
+  %sum = add(%joined, %relu)
+  %sum_relu = relu(%sum)
+  %pool = adaptive_avg_pool2d(%sum_relu, [1,1])
+  %flat = flatten(%pool, 1)
+  %plain = linear @plain(%flat)
+  %plain_relu = relu(%plain)
+  %fc = linear @fc(%plain_relu)
+  %product = matmul(%sum_relu, %relu)
+  return (%product, %fc)
+}
+)";
+
+TEST(QdqTest, QOperatorsAreWithinOneStep) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  const FloatNet net = text_net(kForms);
+  const auto quantized = quantize_net(net);
+  ASSERT_TRUE(quantized);
+  for (const int opset : {11, 13, 17}) {
+    const ExportOptions options = options_of(QuantFormat::kQOperator, ExportProfile::kExact, opset);
+    expect_nodes_within(quantized->graph_module(), net.input, {options});
+    ExportSummary summary;
+    const auto model = build_onnx_model(quantized->graph_module(), net.input, options, summary);
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_EQ(summary.operators["QLinearConv"], 2) << opset;
+    EXPECT_EQ(summary.operators["Conv"], 1) << opset;  // its sum is added to
+    EXPECT_EQ(summary.operators["MatMulInteger"], 1) << opset;
+    EXPECT_EQ(summary.operators["QLinearMatMul"], 1) << opset;
+  }
+}
+
+// A BPU has qint8 alone: a relu is a Clip of integers there, which opset 11 lacks; and it
+// multiplies matrices.
+TEST(QdqTest, QOperatorsOfSignedResults) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  const FloatNet net = text_net(kForms);
+  const auto quantized = quantize_net(net, *get_default_calib_qconfig(), March::BAYES);
+  ASSERT_TRUE(quantized);
+  for (const int opset : {11, 13}) {
+    const ExportOptions options = options_of(QuantFormat::kQOperator, ExportProfile::kExact, opset);
+    expect_nodes_within(quantized->graph_module(), net.input, {options});
+    ExportSummary summary;
+    const auto model = build_onnx_model(quantized->graph_module(), net.input, options, summary);
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_EQ(summary.operators["QLinearConv"], opset == 11 ? 0 : 2);
+    EXPECT_EQ(summary.operators["QLinearMatMul"], opset == 11 ? 1 : 2);
+  }
+}
+
+// The sum is one of two rounded values: (s_conv + s_y) / (2 s_y) steps, s_conv = s_y + s_added.
+TEST(QdqTest, ProfileOrtQuantizesInFrontOfAnAdd) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  const FloatNet net = text_net(kForms);
+  const auto quantized = quantize_net(net);
+  ASSERT_TRUE(quantized);
+  const Graph& graph = quantized->graph_module().graph();
+  const double sum = graph.find("sum_relu")->type.qparams->scale;
+  const double added = graph.find("relu")->type.qparams->scale;
+  const int steps = static_cast<int>(std::ceil((2 * sum + added) / (2 * sum)));
+  for (const QuantFormat format : {QuantFormat::kQDQ, QuantFormat::kQOperator}) {
+    const ExportOptions options = options_of(format, ExportProfile::kOrt);
+    expect_nodes_within(quantized->graph_module(), net.input, {options, steps, 0.5});
+    ExportSummary summary;
+    const auto model = build_onnx_model(quantized->graph_module(), net.input, options, summary);
+    ASSERT_TRUE(model.ok()) << model.status();
+    bool found = false;
+    for (const auto& node : (*model)->graph().node()) {
+      found |= node.op_type() == "Add" && node.input(0) == "sum_relu_summand";
+    }
+    EXPECT_TRUE(found);
+    EXPECT_EQ(summary.operators["QLinearConv"], format == QuantFormat::kQOperator ? 3 : 0);
+  }
+}
+
+TEST(QdqTest, FormatAndProfileAreOfQuantizedGraphs) {
+  const FloatNet net = text_net(kForms);
+  ExportSummary summary;
+  const auto refused = build_onnx_model(
+      net.graph, net.input, options_of(QuantFormat::kQOperator, ExportProfile::kOrt), summary);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  const std::string text(refused.status().message());
+  EXPECT_NE(text.find("quant_format"), std::string::npos) << text;
+  EXPECT_NE(text.find("profile"), std::string::npos) << text;
+}
+
+// Below opset 21 ONNX Runtime's domain has them, and the summary says so.
+TEST(QdqTest, Int16GoesOutByItself) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  const FloatNet net = text_net(kForms);
+  const auto quantized = quantize_net(net, *get_default_calib_qconfig("qint16"));
+  ASSERT_TRUE(quantized);
+  EXPECT_GT(quantized->report.count(OpMode::kInt16), 0) << quantized->report.to_string();
+  expect_nodes_within_one_step(*quantized, net.input);
+  ExportSummary summary;
+  ExportOptions options;
+  ASSERT_TRUE(
+      build_onnx_model(quantized->graph_module(), net.input, options, summary).status().ok());
+  ASSERT_EQ(summary.warnings.size(), 1u);
+  EXPECT_NE(summary.warnings[0].find("com.microsoft"), std::string::npos);
+  options.int16_domain = "";
+  options.operator_export_type = OperatorExportTypes::kOnnx;
+  const auto refused = build_onnx_model(quantized->graph_module(), net.input, options, summary);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnimplemented) << refused.status();
 }
 
 }  // namespace
