@@ -29,7 +29,7 @@ DOCS = ROOT / "docs" / "onnx.md"
 RECORD = ROOT / "build" / "onnx_zoo.json"
 SECONDS = 900
 
-HEAD = """# Every architecture of torchvision {version} as ONNX
+HEAD = """# Architectures of torchvision {version} as ONNX
 
 Written by `{command}` (ONNX Runtime {runtime}); not to be edited by hand. Random weights, traced, opset 16. *float*: the largest
 difference of an output from the graph's, relative to the largest value, optimisations off. *QDQ*: of classifiers, quantized with
@@ -37,7 +37,7 @@ random data: nodes compared on the same integers, how many of their integers are
 SQNR of the whole file's output against the int8 graph{openvino}. Random nets spread one value beside a rounding tie over the
 image, so that SQNR says less than the nodes.
 
-{count} architectures: {floats} float files, {integers} QDQ files{failed}.
+{count} architectures in this run (`./dev bench onnx_zoo --docs` takes them all): {floats} float files, {integers} QDQ files{failed}.
 
 | model | float | nodes | equal | steps | whole |{head}
 |---|---|---|---|---|---|{rule}

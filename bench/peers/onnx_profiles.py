@@ -30,6 +30,7 @@ columns of a row ran in turns in one run, *minimum / median* in ms. *own*: ONNX 
 channel, the same 32 images) of the same float model. *exact*, *ort*: `fxq export`, with `--profile ort`; *QOperator*: that with
 `--format qoperator`. *fxq*: its own program. *ort : own* is of minima. The last columns are SQNR in dB of eight held-out images:
 ONNX Runtime on the file against the int8 program (exact, ort), and against the float model (own, ort).
+Nets without adds (squeezenet, googlenet) have the same file in both profiles: what differs there is the noise of the run.
 
 | net | own | exact | ort | QOperator | fxq | ort : own | exact - program | ort - program | own - float | ort - float |
 |---|---|---|---|---|---|---|---|---|---|---|
