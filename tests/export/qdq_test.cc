@@ -131,8 +131,21 @@ std::vector<float> initializer_floats(const onnx::ModelProto& model, const std::
   return {};
 }
 
-// ONNX Runtime multiplies by (s_in * s_w) / s_out in float32, the reference by the double's float.
-// Float32 arithmetic steps over few of them.
+// True if a scale within a few units in the last place gives the multiplier.
+bool has_scale(float in, float scale, float out, float wanted) {
+  constexpr int kSteps = 32;
+  float above = scale, below = scale;
+  for (int i = 0; i < kSteps; ++i) {
+    if (in * above / out == wanted || in * below / out == wanted) return true;
+    above = std::nextafter(above, std::numeric_limits<float>::infinity());
+    below = std::nextafter(below, 0.0F);
+  }
+  return false;
+}
+
+// ONNX Runtime multiplies by (s_in * s_w) / s_out in float32, the reference by the double's float:
+// equal, but where float32 arithmetic steps over the multiplier, as it does over up to every second
+// one (a scale's unit in the last place may be two of the multiplier's).
 TEST(QdqTest, ScalesGiveRuntimesTheReferencesMultiplier) {
   const FloatNet net = text_net(kNet);
   const auto quantized = quantize_net(net);
@@ -152,13 +165,16 @@ TEST(QdqTest, ScalesGiveRuntimesTheReferencesMultiplier) {
     const at::Tensor wanted = gm.op_module(*node)->tensor("multiplier").contiguous();
     const std::vector<float> scales = initializer_floats(**model, node->target() + ".weight_scale");
     for (size_t c = 0; c < scales.size(); ++c) {
-      EXPECT_FLOAT_EQ(in * scales[c] / out, wanted.data_ptr<float>()[c]);
-      equal += in * scales[c] / out == wanted.data_ptr<float>()[c];
+      const float multiplier = wanted.data_ptr<float>()[c];
+      EXPECT_FLOAT_EQ(in * scales[c] / out, multiplier);
+      const bool is_equal = in * scales[c] / out == multiplier;
+      EXPECT_TRUE(is_equal || !has_scale(in, scales[c], out, multiplier)) << node->name() << c;
+      equal += is_equal;
       ++compared;
     }
   }
   EXPECT_EQ(compared, 8 + 8 + 4 + 10);
-  EXPECT_GE(equal, compared - 3);
+  EXPECT_GE(equal, compared / 2);
 }
 
 // QuantizeLinear to quint8 ends at 6 by itself; a Clip would only keep runtimes from fusing.
