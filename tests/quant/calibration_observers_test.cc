@@ -241,6 +241,41 @@ TEST(CalibrationObserversTest, OfEqualClipsTheWidestWins) {
   EXPECT_EQ(least_clip(sums, 3), 3.0F);
 }
 
+// Its sums had room for channel_len channels, 1 by default, and were written for all of them.
+TEST(CalibrationObserversTest, MseHasAsManyChannelsAsTheData) {
+  ObserverOptions options;
+  options.ch_axis = 0;
+  auto mse = observer("mse", options);
+  const at::Tensor x = random({400, 64}, 1), y = random({400, 64}, 2) * 2;
+  mse->forward(x);
+  mse->forward(y);
+  const at::Tensor scale = mse->calculate_qparams().first;
+  ASSERT_EQ(scale.numel(), 400);
+  for (const int64_t channel : {0, 7, 399}) {
+    auto alone = observer("mse");
+    alone->forward(x[channel]);
+    alone->forward(y[channel]);
+    EXPECT_EQ(scale[channel].item<float>(), alone->calculate_qparams().first.item<float>());
+  }
+}
+
+TEST(CalibrationObserversTest, AnotherNumberOfChannelsIsAnError) {
+  ObserverOptions options;
+  options.ch_axis = 0;
+  for (const char* name : {"mse", "percentile", "MovingAveragePerChannelMinMaxObserver"}) {
+    auto made = observer(name, options);
+    made->forward(random({4, 8}));
+    try {
+      made->forward(random({1, 8}));
+      ADD_FAILURE() << name;
+    } catch (const c10::Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("batch 1 has 1 channels here (ch_axis 0)")) << name;
+    }
+    made->reset();
+    made->forward(random({1, 8}));
+  }
+}
+
 TEST(CalibrationObserversTest, MseWithAveragingConstantForgets) {
   ObserverOptions options;
   options.averaging_constant = 0.5;
