@@ -95,7 +95,6 @@ void Observer::record(const at::Tensor& rows, Ranges seen) {
               seen.min.numel(), " channels here (ch_axis ", options_.ch_axis.value_or(0),
               "); the ones before it had ", min_val_.numel());
   if (options_.is_sync_quantize) synchronize(seen);
-  if (options_.is_sync_quantize) synchronize(seen);
   const c10::Device device = seen.min.device();
   const Ranges next = observe({min_val_.to(device), max_val_.to(device)}, {rows, seen, batch});
   min_val_.set_data(next.min.to(min_val_.options()));
