@@ -258,6 +258,24 @@ TEST(GradientTest, LearnedScalesStayPositive) {
   }
 }
 
+TEST(GradientTest, ALearnedScaleThatIsUsedTwiceTrains) {
+  for (const std::string type : {"lsq", "pact"}) {
+    for (const bool below_zero : {false, true}) {
+      auto fq = make({{"type", type}});
+      const at::Tensor x = random({50}, 1), y = random({50}, 2, 2.0);
+      fq->forward(x);
+      at::Tensor learned = parameter(*fq, type == "lsq" ? "scale" : "alpha");
+      if (below_zero) learned.set_data(learned.detach() * -1);
+      (fq->forward(x) + fq->forward(y)).sum().backward();
+      const at::Tensor together = learned.grad().clone();
+      learned.mutable_grad() = at::Tensor();
+      fq->forward(x).sum().backward();
+      fq->forward(y).sum().backward();
+      EXPECT_TRUE(together.allclose(learned.grad(), 1e-5, 1e-6)) << type;
+    }
+  }
+}
+
 TEST(GradientTest, LearnedTypesHaveNoSaturate) {
   const auto refused = (*FakeQuantizeFactory().with_args(
       {{"type", "lsq"}, {"saturate", false}, {"in_place", true}, {"alpha", 1.0}}))();
