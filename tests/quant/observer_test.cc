@@ -141,6 +141,9 @@ TEST(ObserverTest, TheChannelAxisIsTheClasses) {
   ObserverOptions axis;
   axis.ch_axis = 1;
   EXPECT_FALSE(make_observer("MovingAverageMinMaxObserver", axis).ok());
+  axis.ch_axis = -1;
+  EXPECT_THAT(std::string(make_observer("mse", axis).status().message()),
+              HasSubstr("ch_axis -1 is negative"));
   ObserverOptions per_tensor;
   per_tensor.qscheme = QScheme::kPerTensorSymmetric;
   EXPECT_TRUE(make_observer("MovingAverageMinMaxObserver", per_tensor).ok());
