@@ -18,6 +18,7 @@
 #include "fxq/quant/stage.h"
 #include "fxq/train/augment.h"
 #include "fxq/train/checkpoint.h"
+#include "fxq/train/convergence.h"
 #include "fxq/train/losses.h"
 
 namespace fxq {
@@ -32,7 +33,6 @@ struct QatTrainer::Run {
   absl::StatusOr<bool> resume();
   absl::Status check_data(BatchSource& data, BatchSource* validation);
   absl::Status start(BatchSource* validation, TrainReport& report);
-  absl::Status check_converges() const;
   absl::Status check_same_run(const GraphModule& saved) const;
 
   absl::StatusOr<bool> epoch(BatchSource& data);
@@ -58,9 +58,6 @@ struct QatTrainer::Run {
 };
 
 namespace {
-
-constexpr double kRecent = 0.1;   // weight of a step in the running top-1
-constexpr int64_t kSettled = 16;  // steps after which that says something
 
 // The part of a batch that this process takes.
 absl::Span<const int64_t> own_part(absl::Span<const int64_t> samples) {
@@ -130,9 +127,7 @@ absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> 
   const int64_t hits = count_hits(outputs, batch.labels), count = batch.labels.size(0);
   at.hits += hits;
   at.samples += count;
-  const double top1 = static_cast<double>(hits) / static_cast<double>(count);
-  if (at.total == 1) at.first_top1 = at.recent_top1 = top1;
-  at.recent_top1 += kRecent * (top1 - at.recent_top1);
+  follow_top1(at, hits, count);
   return absl::OkStatus();
 }
 
@@ -148,17 +143,6 @@ TrainProgress QatTrainer::Run::progress(int64_t samples) const {
           at.loss_sum / steps,
           static_cast<double>(at.hits) / seen,
           scheduled_rate(options, last, steps_per_epoch * options.epochs)};
-}
-
-// A net that answers everything with one class has a finite loss.
-absl::Status QatTrainer::Run::check_converges() const {
-  const bool collapsed = at.total > kSettled && at.recent_top1 < at.first_top1 / 2;
-  if (!collapsed) return absl::OkStatus();
-  return absl::AbortedError(
-      fmt::format("epoch {}: training has diverged: the first batch had top-1 {:.1f} %, the last "
-                  "ones {:.1f} %; "
-                  "a smaller learning_rate (it is {}) may help",
-                  at.epoch + 1, 100 * at.first_top1, 100 * at.recent_top1, options.learning_rate));
 }
 
 // False: on_step ended the run.
@@ -199,7 +183,7 @@ absl::Status QatTrainer::Run::keep_best(double top1) {
 }
 
 absl::Status QatTrainer::Run::end_epoch(BatchSource* validation, TrainReport& report) {
-  FXQ_RETURN_IF_ERROR(check_converges());
+  FXQ_RETURN_IF_ERROR(check_converges(at, options.learning_rate));
   EpochReport epoch{
       at.epoch, at.loss_sum / static_cast<double>(std::max<int64_t>(1, at.step)),
       static_cast<double>(at.hits) / static_cast<double>(std::max<int64_t>(1, at.samples)),

@@ -211,6 +211,20 @@ TEST(QatTrainerTest, ARunThatCollapsesIsAnError) {
   EXPECT_THAT(message(report), HasSubstr("smaller learning_rate (it is 30)"));
 }
 
+// A first batch that happened to be right was compared with the share of all later ones.
+TEST(QatTrainerTest, BatchesOfOneSampleAreNoCollapse) {
+  auto data = tiny_data(40, 1);
+  for (int64_t seed = 8; seed < 16; ++seed) {
+    TrainOptions still = options();
+    still.learning_rate = 1e-12;
+    still.batch = 1;
+    still.epochs = 1;
+    still.seed = seed;
+    const auto report = trainer(still).fit(*data);
+    EXPECT_TRUE(report.ok()) << seed << " " << report.status();
+  }
+}
+
 at::Tensor running_means(ObservedGraphModule& model) {
   std::vector<at::Tensor> means;
   for (const std::string& path : model.graph_module().module_paths()) {
