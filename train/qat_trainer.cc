@@ -37,6 +37,8 @@ struct QatTrainer::Run {
 
   absl::StatusOr<bool> epoch(BatchSource& data);
   absl::Status step(BatchSource& data, absl::Span<const int64_t> samples);
+  absl::Status backward(const at::Tensor& outputs, const at::Tensor& labels,
+                        const at::Tensor& soft);
   absl::Status end_epoch(BatchSource* validation, TrainReport& report);
   absl::Status keep_best(double top1);
   TrainProgress progress(int64_t samples) const;
@@ -92,6 +94,23 @@ void QatTrainer::Run::freeze_if_due() {
   frozen = true;
 }
 
+// The edge: LibTorch's exceptions, and those of a loss of the caller's, end here.
+absl::Status QatTrainer::Run::backward(const at::Tensor& outputs, const at::Tensor& labels,
+                                       const at::Tensor& soft) {
+  const char* doing = "the loss";
+  try {
+    FXQ_ASSIGN_OR_RETURN(const at::Tensor loss, training_loss(outputs, labels, soft, options));
+    last_loss = loss.item<double>();
+    doing = "backward from the loss";
+    if (std::isfinite(last_loss)) loss.backward();
+  } catch (const c10::Error& error) {
+    return absl::InvalidArgumentError(fmt::format("{}: {}", doing, error.what_without_backtrace()));
+  } catch (const std::exception& error) {
+    return absl::InvalidArgumentError(fmt::format("{}: {}", doing, error.what()));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> samples) {
   freeze_if_due();
   const absl::Span<const int64_t> own = own_part(samples);
@@ -110,15 +129,13 @@ absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> 
   if (!options.loss && outputs.dim() == 2 && batch.labels.scalar_type() == at::kLong) {
     FXQ_RETURN_IF_ERROR(check_labels(batch.labels, outputs.size(1), own));
   }
-  FXQ_ASSIGN_OR_RETURN(const at::Tensor loss, training_loss(outputs, batch.labels, soft, options));
-  last_loss = loss.item<double>();
+  FXQ_RETURN_IF_ERROR(backward(outputs, batch.labels, soft));
   if (!std::isfinite(last_loss)) {
     return absl::AbortedError(fmt::format(
         "the loss is {}: training has diverged; a smaller learning_rate (it is {}) or a "
         "gradient_clip (it is {}) may help",
         last_loss, options.learning_rate, options.gradient_clip));
   }
-  loss.backward();
   FXQ_RETURN_IF_ERROR(average_gradients(optimizer.parameters()));
   optimizer.step(scheduled_rate(options, at.total, steps_per_epoch * options.epochs));
   ++at.step;

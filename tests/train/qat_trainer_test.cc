@@ -183,6 +183,19 @@ TEST(QatTrainerTest, SaysWhatIsWrong) {
   EXPECT_THAT(std::string(diverged.status().message()), HasSubstr("step 2"));
 }
 
+// LibTorch's exception left fit().
+TEST(QatTrainerTest, ALossThatCannotBeTrainedIsAnError) {
+  auto data = tiny_data(32, 1);
+  TrainOptions other = options();
+  other.loss = [](const at::Tensor& outputs, const at::Tensor&) { return outputs.detach().sum(); };
+  const auto constant = trainer(other).fit(*data);
+  EXPECT_EQ(constant.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(message(constant), HasSubstr("epoch 1, step 1: backward from the loss: "));
+  EXPECT_THAT(message(constant), HasSubstr("does not require grad"));
+  other.loss = [](const at::Tensor& outputs, const at::Tensor&) { return outputs; };
+  EXPECT_THAT(message(trainer(other).fit(*data)), HasSubstr("epoch 1, step 1: the loss: "));
+}
+
 TEST(QatTrainerTest, LabelsWithoutAClassAreNamedBeforeTheFirstStep) {
   const at::Tensor x = at::randn({40, 3, 8, 8});
   at::Tensor y = at::zeros({40}, at::kLong);
