@@ -5,7 +5,9 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/randperm.h>
+#include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -39,9 +41,11 @@ struct QatTrainer::Run {
   absl::Status step(BatchSource& data, absl::Span<const int64_t> samples);
   absl::Status backward(const at::Tensor& outputs, const at::Tensor& labels,
                         const at::Tensor& soft);
+  absl::Status add_up(absl::Status learned, int64_t& hits, int64_t& samples);
   absl::Status end_epoch(BatchSource* validation, TrainReport& report);
-  absl::Status keep_best(double top1);
+  absl::Status keep_best(double& top1);
   TrainProgress progress(int64_t samples) const;
+  bool writes() const;
   absl::Status save() const;
   void freeze_if_due();
   std::vector<int64_t> order(int64_t samples) const;
@@ -68,6 +72,14 @@ absl::Span<const int64_t> own_part(absl::Span<const int64_t> samples) {
   const auto size = static_cast<size_t>(group->size()), rank = static_cast<size_t>(group->rank());
   const size_t first = samples.size() * rank / size;
   return samples.subspan(first, samples.size() * (rank + 1) / size - first);
+}
+
+// What process 0 has found decides: where statistics are each process's own, so is top-1.
+absl::Status take_first(double& value) {
+  at::Tensor shared = at::full({1}, value, at::kDouble);
+  FXQ_RETURN_IF_ERROR(broadcast_tensors({shared}));
+  value = shared.item<double>();
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -129,7 +141,9 @@ absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> 
   if (!options.loss && outputs.dim() == 2 && batch.labels.scalar_type() == at::kLong) {
     FXQ_RETURN_IF_ERROR(check_labels(batch.labels, outputs.size(1), own));
   }
-  FXQ_RETURN_IF_ERROR(backward(outputs, batch.labels, soft));
+  const absl::Status learned = backward(outputs, batch.labels, soft);
+  int64_t hits = count_hits(outputs, batch.labels), count = batch.labels.size(0);
+  FXQ_RETURN_IF_ERROR(add_up(learned, hits, count));
   if (!std::isfinite(last_loss)) {
     return absl::AbortedError(fmt::format(
         "the loss is {}: training has diverged; a smaller learning_rate (it is {}) or a "
@@ -141,10 +155,32 @@ absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> 
   ++at.step;
   ++at.total;
   at.loss_sum += last_loss;
-  const int64_t hits = count_hits(outputs, batch.labels), count = batch.labels.size(0);
   at.hits += hits;
   at.samples += count;
   follow_top1(at, hits, count);
+  return absl::OkStatus();
+}
+
+// Loss, hits and samples become those of all processes: what ends the run of one of them then ends
+// it for all, and none waits for another's gradients.
+absl::Status QatTrainer::Run::add_up(absl::Status learned, int64_t& hits, int64_t& samples) {
+  const auto group = process_group();
+  if (!group || group->size() == 1) return learned;
+  const auto count = static_cast<double>(samples);
+  at::Tensor sums = at::tensor({learned.ok() ? 0.0 : 1.0, learned.ok() ? last_loss * count : 0.0,
+                                static_cast<double>(hits), count},
+                               at::kDouble);
+  const absl::Status reduced = group->all_reduce(sums, ProcessGroup::Reduction::kSum);
+  FXQ_RETURN_IF_ERROR(learned);
+  FXQ_RETURN_IF_ERROR(reduced);
+  const double* sum = sums.data_ptr<double>();
+  if (sum[0] > 0) {
+    return absl::CancelledError(fmt::format(
+        "{} of {} processes cannot go on; their messages say why", sum[0], group->size()));
+  }
+  last_loss = sum[1] / sum[3];
+  hits = static_cast<int64_t>(sum[2]);
+  samples = static_cast<int64_t>(sum[3]);
   return absl::OkStatus();
 }
 
@@ -183,19 +219,25 @@ absl::StatusOr<bool> QatTrainer::Run::epoch(BatchSource& data) {
   return true;
 }
 
-absl::Status QatTrainer::Run::save() const {
+// Files are process 0's.
+bool QatTrainer::Run::writes() const {
   const auto group = process_group();
-  if (options.checkpoint.empty() || (group && group->rank() != 0)) return absl::OkStatus();
+  return !options.checkpoint.empty() && (!group || group->rank() == 0);
+}
+
+absl::Status QatTrainer::Run::save() const {
+  if (!writes()) return absl::OkStatus();
   return save_checkpoint(model, optimizer, at, data_seen, options);
 }
 
-absl::Status QatTrainer::Run::keep_best(double top1) {
+absl::Status QatTrainer::Run::keep_best(double& top1) {
+  FXQ_RETURN_IF_ERROR(take_first(top1));
   ++at.epochs_since_best;
   if (top1 <= at.best_top1) return absl::OkStatus();
   at.best_top1 = top1;
   at.epochs_since_best = 0;
   best = model.graph_module().copy(GraphModule::Copy::kCloneAll);
-  if (options.checkpoint.empty()) return absl::OkStatus();
+  if (!writes()) return absl::OkStatus();
   return fxq::save(model, best_path());
 }
 
