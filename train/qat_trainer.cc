@@ -74,6 +74,17 @@ absl::Span<const int64_t> own_part(absl::Span<const int64_t> samples) {
   return samples.subspan(first, samples.size() * (rank + 1) / size - first);
 }
 
+// Every process needs a part of every batch.
+absl::Status check_parts(const TrainOptions& options, int64_t samples) {
+  const auto group = process_group();
+  const int64_t smallest = std::min(options.batch, samples);
+  if (!group || smallest >= group->size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("{} processes share batches of {} samples: some would have none; options.batch "
+                  "({}, of all processes together) and the samples ({}) are at least as many",
+                  group->size(), smallest, options.batch, samples));
+}
+
 // What process 0 has found decides: where statistics are each process's own, so is top-1.
 absl::Status take_first(double& value) {
   at::Tensor shared = at::full({1}, value, at::kDouble);
@@ -264,6 +275,7 @@ absl::Status QatTrainer::Run::end_epoch(BatchSource* validation, TrainReport& re
 
 absl::Status QatTrainer::Run::check_data(BatchSource& data, BatchSource* validation) {
   if (data.size() == 0) return absl::InvalidArgumentError("there are no training samples");
+  FXQ_RETURN_IF_ERROR(check_parts(options, data.size()));
   if (!options.loss) {
     FXQ_ASSIGN_OR_RETURN(const int64_t classes, count_classes(model, data));
     if (classes > 0) FXQ_RETURN_IF_ERROR(check_labels(data, classes));

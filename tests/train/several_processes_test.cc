@@ -193,5 +193,15 @@ TEST_F(SeveralProcessesTest, OnlyTheFirstOneWritesFiles) {
   std::filesystem::remove_all(folder);
 }
 
+// A process without samples aborted the program.
+TEST_F(SeveralProcessesTest, EachNeedsASampleOfEveryBatch) {
+  both([](TrainOptions& options) { options.batch = 1; });
+  for (const auto& report : run()) {
+    EXPECT_EQ(report.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(report.status().message()),
+                HasSubstr("2 processes share batches of 1 samples"));
+  }
+}
+
 }  // namespace
 }  // namespace fxq
