@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <limits>
 
 #include "fxq/graph/leaf_module.h"
 #include "fxq/quant/convert_fx.h"
@@ -169,9 +170,11 @@ TEST(QatTrainerTest, SaysWhatIsWrong) {
   TrainOptions bad = options();
   bad.optimizer = "sgdd";
   bad.epochs = 0;
+  bad.shift = std::numeric_limits<int64_t>::max() / 2;  // 2 * shift + 1 places
   const auto refused = QatTrainer::create(*prepare_qat_fx(tiny_net()), bad);
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("optimizer is sgd"));
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("epochs"));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("shift is in 0..65536"));
   const auto unknown = train_options_from_json(R"({"learning_rat": 1, "epochs": "two"})");
   EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("learning_rate"));
   EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("'epochs' wants an int"));
