@@ -7,7 +7,6 @@
 
 #include "fmt/format.h"
 #include "fmt/ranges.h"
-#include "fxq/base/check.h"
 #include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
 #include "fxq/data/open_source.h"
@@ -141,7 +140,7 @@ absl::StatusOr<std::optional<Batch>> Dataset::next() {
 }
 
 absl::StatusOr<std::vector<NamedTensor>> Dataset::gather(absl::Span<const int64_t> samples) const {
-  FXQ_CHECK(!samples.empty());
+  if (samples.empty()) return absl::InvalidArgumentError("a batch of no samples was asked for");
   std::vector<NamedTensor> inputs;
   for (const Input& input : inputs_) {
     HostTensor all;

@@ -32,8 +32,9 @@ MseObserver::MseObserver(ObserverOptions options) : Observer(std::move(options))
 // Buffers may be on the model's device; the search is on the host.
 Observer::Ranges MseObserver::observe(const Ranges&, const Batch& batch) {
   const double kept = 1 - options().averaging_constant.value_or(0.0);
-  const at::Tensor errors = errors_.cpu() * (batch.index == 0 ? 0.0 : kept);
   const bool is_first = batch.index == 0;
+  const at::Tensor errors =
+      is_first ? at::zeros({batch.rows.size(0), kClipSteps}, at::kDouble) : errors_.cpu() * kept;
   const at::Tensor least =
       is_first ? batch.seen.min : at::minimum(least_.to(batch.seen.min.device()), batch.seen.min);
   const at::Tensor greatest =

@@ -1,5 +1,7 @@
 // error(s) = sum (x - s * clamp(rint(x * (1 / s)), quant_min, quant_max))^2
 // Chunks of 4096 values are summed in 16 float lanes, then in double, chunk by chunk.
+// What is clipped loses sum (|x| - clip)^2, which grows as clips shrink, and the rest n s^2 / 4 at
+// most: once error(s) - n s^2 / 4 is above the least error, no lower step has less.
 #include "fxq/quant/clip_search.h"
 
 #include <ATen/Parallel.h>
@@ -7,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "fxq/base/row_math.h"
@@ -20,6 +23,7 @@ constexpr size_t kLanes = 16;
 constexpr double kStepsPerOctave = 8;
 constexpr double kOctaves = 24;  // below 1, and above
 constexpr int kMeasured = 29;    // steps: 3.5 octaves
+constexpr int kMore = 8;         // steps, as long as a lower one may lose less
 
 struct Grid {
   float scale, inverse, low, high;
@@ -67,6 +71,9 @@ Grid make_grid(float scale, QRange range) {
   return {scale, 1.0F / scale, static_cast<float>(range.min), static_cast<float>(range.max)};
 }
 
+// Everything becomes zero: its error is sum x^2.
+constexpr Grid kNothing = {1, 0, 0, 0};
+
 // One row of `grids.size()` errors.
 std::vector<double> errors(absl::Span<const float> values, const std::vector<Grid>& grids) {
   const size_t chunks = (values.size() + kChunk - 1) / kChunk;
@@ -112,28 +119,58 @@ Moments moments_of(absl::Span<const float> values) {
 
 double clip_at(double step) { return std::exp2(step / kStepsPerOctave - kOctaves); }
 
+namespace {
+
+// Of steps begin..end-1.
+std::vector<Grid> grids_of(int begin, int end, QRange range) {
+  std::vector<Grid> grids;
+  for (int step = begin; step < end; ++step) {
+    grids.push_back(make_grid(symmetric_scale(static_cast<float>(clip_at(step)), range), range));
+  }
+  return grids;
+}
+
+// Whether a step below the lowest of these, whose scale is given, may lose less than all of them.
+bool may_fall(const std::vector<double>& measured, size_t count, double scale) {
+  const bool is_least_scale = scale <= std::numeric_limits<float>::epsilon();
+  const double rounding = static_cast<double>(count) * scale * scale / 4;
+  const double least = *std::min_element(measured.begin(), measured.end());
+  return !is_least_scale && measured.front() - rounding < least;
+}
+
+}  // namespace
+
 void add_clip_errors(absl::Span<const float> values, float max_abs, QRange range,
                      absl::Span<double> sums) {
   if (max_abs <= 0) return;
   const double place = (std::log2(static_cast<double>(max_abs)) + kOctaves) * kStepsPerOctave;
   const int top = std::clamp(static_cast<int>(std::ceil(place)), 0, kClipSteps - 1);
-  const int bottom = std::max(0, top - kMeasured + 1);
-  std::vector<Grid> grids;
-  for (int step = bottom; step <= top; ++step) {
-    grids.push_back(make_grid(symmetric_scale(static_cast<float>(clip_at(step)), range), range));
+  int bottom = std::max(0, top - kMeasured + 1);
+  std::vector<Grid> grids = grids_of(bottom, top + 1, range);
+  grids.push_back(kNothing);
+  std::vector<double> measured = errors(values, grids);
+  const double most = *std::max_element(measured.begin(), measured.end());
+  measured.pop_back();
+  while (bottom > 0 && may_fall(measured, values.size(), grids.front().scale)) {
+    const int next = std::max(0, bottom - kMore);
+    grids = grids_of(next, bottom, range);
+    const std::vector<double> more = errors(values, grids);
+    measured.insert(measured.begin(), more.begin(), more.end());
+    bottom = next;
   }
-  const std::vector<double> measured = errors(values, grids);
   for (int step = 0; step < kClipSteps; ++step) {
     double error = measured[static_cast<size_t>(std::clamp(step, bottom, top) - bottom)];
-    if (step > top) error *= std::exp2(2.0 * (step - top) / kStepsPerOctave);
+    if (step > top) error = std::min(most, error * std::exp2(2.0 * (step - top) / kStepsPerOctave));
+    if (step < bottom) error = most + (error - most) * clip_at(step) / clip_at(bottom);
     sums[static_cast<size_t>(step)] += error;
   }
 }
 
+// Of equal steps the highest: what lies below the range that was measured never wins.
 float least_clip(absl::Span<const double> errors, float max_abs) {
-  const auto best = std::min_element(errors.begin(), errors.end()) - errors.begin();
-  const auto at = static_cast<size_t>(best);
-  auto step = static_cast<double>(best);
+  const auto at =
+      static_cast<size_t>(errors.rend() - std::min_element(errors.rbegin(), errors.rend()) - 1);
+  auto step = static_cast<double>(at);
   if (at > 0 && at + 1 < errors.size()) {
     const double bend = errors[at - 1] - 2 * errors[at] + errors[at + 1];
     if (bend > 0) step += 0.5 * (errors[at - 1] - errors[at + 1]) / bend;

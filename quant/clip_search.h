@@ -16,11 +16,12 @@ inline constexpr int kClipSteps = 384;
 double clip_at(double step);
 
 // Adds the squared error of these values, of which max_abs is the greatest magnitude, at each step:
-// measured from max_abs down to max_abs / 11; beyond it rounding alone grows with the square of the
-// clip; below, what is measured last stands for all.
+// measured from max_abs down to max_abs / 11, and by octaves more until no lower step can lose
+// less. Above, rounding grows with the square of the clip, up to sum x^2, where all become zero;
+// below, the error goes in a line to sum x^2 at clip 0: what clipping loses is convex, so no less.
 void add_clip_errors(absl::Span<const float> values, float max_abs, QRange range,
                      absl::Span<double> errors);
-// The clip of least error, between steps by a parabola, at most max_abs.
+// The clip of least error, between steps by a parabola, at most max_abs; of equal ones the highest.
 float least_clip(absl::Span<const double> errors, float max_abs);
 
 struct Moments {

@@ -3,6 +3,7 @@
 
 #include <ATen/core/function_schema.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/csrc/jit/api/module.h>
 
 #include "fxq/base/status.h"
@@ -11,6 +12,43 @@ namespace fxq {
 namespace {
 
 std::vector<std::string> strings(Names names) { return {names.begin(), names.end()}; }
+
+// What identities pass on: a FloatFunctional's add has one behind it, where an observer would be.
+const Node* behind_identities(const Node* node) {
+  while (node && node->op() == OpId::kIdentity && !node->args().empty()) {
+    node = node->args()[0].node();
+  }
+  return node;
+}
+
+// The call that a graph is, of all its inputs in their order; null if it is more or less than one.
+const Node* whole_call(const Graph& graph) {
+  const Node* result = graph.output_node()->args()[0].node();
+  const Node* call = behind_identities(result);
+  if (call && !call->is_call()) call = result;  // an nn.Identity
+  const auto inputs = graph.placeholders();
+  if (!call || !call->is_call() || !call->kwargs().empty()) return nullptr;
+  if (call->args().size() != inputs.size()) return nullptr;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (behind_identities(call->args()[i].node()) != inputs[i]) return nullptr;
+  }
+  for (const Node* node : graph.nodes()) {
+    if (node != call && node->is_call() && node->op() != OpId::kIdentity) return nullptr;
+  }
+  return call;
+}
+
+absl::Status no_single_call(const torch::jit::Module& module, const Graph& graph) {
+  std::vector<std::string> calls;
+  for (const Node* node : graph.nodes()) {
+    if (node->is_call()) calls.push_back(fmt::format("{} ({})", node->name(), node->target()));
+  }
+  return absl::InvalidArgumentError(fmt::format(
+      "fuse_known_modules wants modules of one op each, or a FloatFunctional that adds; {} calls "
+      "{}; give its parts one by one",
+      module.type()->name()->qualifiedName(),
+      calls.empty() ? "nothing" : fmt::format("{}", fmt::join(calls, ", "))));
+}
 
 // One module called by another, so that the tracer sees it as a leaf.
 absl::StatusOr<std::shared_ptr<LeafModule>> capture(const torch::jit::Module& module) {
@@ -27,14 +65,14 @@ absl::StatusOr<std::shared_ptr<LeafModule>> capture(const torch::jit::Module& mo
         fmt::format("fuse_known_modules: a module takes no single tensor: {}", error.what()));
   }
   FXQ_ASSIGN_OR_RETURN(const GraphModule gm, trace(caller));
-  for (const std::string& path : gm.module_paths()) return gm.module(path);
+  const Node* call = whole_call(gm.graph());
+  if (call && call->is(NodeKind::kCallModule)) return gm.module(call->target());
   // A FloatFunctional's add is a function of the graph.
-  for (const Node* node : gm.graph().nodes()) {
-    if (!node->is_call()) continue;
-    return std::make_shared<OpModule>(node->owner.class_name, node->op(), NamedTensors{},
+  if (call && call->is(NodeKind::kCallFunction) && call->op() != OpId::kNone) {
+    return std::make_shared<OpModule>(call->owner.class_name, call->op(), NamedTensors{},
                                       NamedAttributes{});
   }
-  return absl::InvalidArgumentError("fuse_known_modules: a module whose code calls nothing");
+  return no_single_call(module, gm.graph());
 }
 
 absl::StatusOr<GraphModule> traced(const torch::jit::Module& model,

@@ -32,7 +32,8 @@ absl::StatusOr<GraphModule> fuse_modules(const torch::jit::Module& model,
                                          const FuseModulesOptions& options = {},
                                          const TraceOptions& trace_options = {});
 
-// Each is captured alone: a module of torch.nn, or a FloatFunctional that adds.
+// Each is captured alone: a module of one op (of torch.nn), or a FloatFunctional that adds.
+// InvalidArgument names the calls of one that is more.
 absl::StatusOr<ModuleList> fuse_known_modules(
     const std::vector<torch::jit::Module>& mod_list,
     const FuserMethodMapping& additional_fuser_method_mapping = {});

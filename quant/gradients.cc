@@ -84,34 +84,35 @@ struct Pieces {
 struct Settings {
   ScaleRule rule;
   int64_t low, high;
-  int64_t axis;  // -1: none
+  std::optional<int64_t> axis;
   double lsq_factor;
 
   Settings(const at::Tensor& x, const ScaleParameter& scale, QRange range)
       : rule(scale.rule),
         low(range.min),
         high(range.max),
-        axis(scale.axis.value_or(-1)),
+        axis(scale.axis),
         lsq_factor(lsq_gradient_factor(x, range, scale.axis)) {}
   explicit Settings(AutogradContext* context)
       : rule(static_cast<ScaleRule>(context->saved_data["rule"].toInt())),
         low(context->saved_data["low"].toInt()),
         high(context->saved_data["high"].toInt()),
-        axis(context->saved_data["axis"].toInt()),
+        axis(axis_of(context->saved_data["axis"])),
         lsq_factor(context->saved_data["lsq_factor"].toDouble()) {}
 
   void save(AutogradContext* context) const {
     context->saved_data["rule"] = static_cast<int64_t>(rule);
     context->saved_data["low"] = low;
     context->saved_data["high"] = high;
-    context->saved_data["axis"] = axis;
+    context->saved_data["axis"] = axis ? c10::IValue(*axis) : c10::IValue();
     context->saved_data["lsq_factor"] = lsq_factor;
   }
 
   QRange range() const { return {static_cast<int>(low), static_cast<int>(high)}; }
-  Pieces pieces(const at::Tensor& x) const {
-    return {x, axis < 0 ? std::nullopt : std::optional<int64_t>(axis)};
+  static std::optional<int64_t> axis_of(const c10::IValue& saved) {
+    return saved.isNone() ? std::nullopt : std::optional<int64_t>(saved.toInt());
   }
+  Pieces pieces(const at::Tensor& x) const { return {x, axis}; }
   // f32[C] or f32[1]
   at::Tensor scales(const at::Tensor& parameter) const {
     return rule == ScaleRule::kPact ? parameter / range().half_width() : parameter;
@@ -149,6 +150,20 @@ struct Settings {
     return gradient;
   }
 };
+
+// One scale, or one for each index of the axis.
+void check_scales(const at::Tensor& x, const ScaleParameter& scale) {
+  const int64_t count = scale.parameter.numel();
+  if (!scale.axis) {
+    TORCH_CHECK(count == 1, "fake quantization without ch_axis wants 1 scale and has ", count);
+    return;
+  }
+  const int axis = *scale.axis;
+  TORCH_CHECK(axis >= 0 && axis < x.dim(), "ch_axis ", axis, " is no dimension of a tensor of ",
+              x.dim(), " dimensions");
+  TORCH_CHECK(count == x.size(axis), "fake quantization of ", x.size(axis), " channels (ch_axis ",
+              axis, ") has ", count, " scales; observe such data first, or give channel_len");
+}
 
 struct FakeQuantizeTensor : torch::autograd::Function<FakeQuantizeTensor> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
@@ -292,6 +307,7 @@ at::Tensor through_aten(const at::Tensor& x, const ScaleParameter& scale, QRange
 }  // namespace
 
 at::Tensor fake_quantize(const at::Tensor& x, const ScaleParameter& scale, QRange range) {
+  check_scales(x, scale);
   const bool is_fast =
       is_plain(x) && is_plain(scale.parameter) && (!scale.axis || x.is_contiguous());
   if (!is_fast) return through_aten(x, scale, range);
@@ -300,7 +316,12 @@ at::Tensor fake_quantize(const at::Tensor& x, const ScaleParameter& scale, QRang
 
 at::Tensor folded_fake_quantize(const at::Tensor& w, const at::Tensor& factor,
                                 const ScaleParameter& scale, QRange range) {
-  if (is_plain(w) && w.is_contiguous() && is_plain(factor) && is_plain(scale.parameter)) {
+  check_scales(w, scale);
+  TORCH_CHECK(w.dim() > 0 && factor.numel() == w.size(0), "weights with ", factor.numel(),
+              " factors, one for each row, are ", w.sizes());
+  const bool is_fast = is_plain(w) && w.is_contiguous() && is_plain(factor) &&
+                       is_plain(scale.parameter) && scale.axis.value_or(0) == 0;
+  if (is_fast) {
     return FoldedWeights::apply(w, factor, scale.parameter, Settings(w, scale, range));
   }
   std::vector<int64_t> shape(static_cast<size_t>(w.dim()), 1);

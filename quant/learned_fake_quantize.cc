@@ -13,10 +13,11 @@ namespace {
 
 constexpr float kLeast = std::numeric_limits<float>::epsilon();
 
-// An optimizer step may carry a parameter below zero, where no scale can be.
+// An optimizer step may carry a parameter below zero, where no scale can be. Not in place: backward
+// refuses a parameter that was written after an earlier call saved it.
 void keep_positive(const at::Tensor& parameter) {
   const at::NoGradGuard no_grad;
-  at::Tensor(parameter).clamp_(kLeast);
+  if (parameter.lt(kLeast).any().item<bool>()) parameter.set_data(parameter.clamp_min(kLeast));
 }
 
 }  // namespace

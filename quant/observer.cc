@@ -91,7 +91,9 @@ void Observer::record(const at::Tensor& rows, Ranges seen) {
       "batch ", batch,
       " holds NaN or infinity here; a scale cannot be found. Check the data "
       "and the float model");
-  if (options_.is_sync_quantize) synchronize(seen);
+  TORCH_CHECK(batch == 0 || seen.min.numel() == min_val_.numel(), "batch ", batch, " has ",
+              seen.min.numel(), " channels here (ch_axis ", options_.ch_axis.value_or(0),
+              "); the ones before it had ", min_val_.numel());
   if (options_.is_sync_quantize) synchronize(seen);
   const c10::Device device = seen.min.device();
   const Ranges next = observe({min_val_.to(device), max_val_.to(device)}, {rows, seen, batch});

@@ -70,6 +70,9 @@ absl::Status ObserverOptions::validate() const {
     problems.push_back(fmt::format("factory_kwargs: buffers are f32 or f64, not {}",
                                    dtype_name(factory_kwargs.dtype)));
   }
+  if (ch_axis && *ch_axis < 0) {
+    problems.push_back(fmt::format("ch_axis {} is negative: dimensions count from 0", *ch_axis));
+  }
   if (channel_len < 1) problems.push_back(fmt::format("channel_len is {}", channel_len));
   if (problems.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format("{}", fmt::join(problems, "; ")));

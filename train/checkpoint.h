@@ -18,7 +18,7 @@ struct TrainPosition {
   int64_t hits = 0, samples = 0;
   double best_top1 = -1;
   int64_t epochs_since_best = 0;
-  double first_top1 = 0, recent_top1 = 0;  // of the first batch, and a moving average
+  double first_top1 = 0, recent_top1 = 0;  // convergence.h: at least, at first; a moving average
 };
 
 // A setting of the saved model: run_settings of the options.

@@ -5,7 +5,9 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/randperm.h>
+#include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -18,6 +20,7 @@
 #include "fxq/quant/stage.h"
 #include "fxq/train/augment.h"
 #include "fxq/train/checkpoint.h"
+#include "fxq/train/convergence.h"
 #include "fxq/train/losses.h"
 
 namespace fxq {
@@ -32,14 +35,17 @@ struct QatTrainer::Run {
   absl::StatusOr<bool> resume();
   absl::Status check_data(BatchSource& data, BatchSource* validation);
   absl::Status start(BatchSource* validation, TrainReport& report);
-  absl::Status check_converges() const;
   absl::Status check_same_run(const GraphModule& saved) const;
 
   absl::StatusOr<bool> epoch(BatchSource& data);
   absl::Status step(BatchSource& data, absl::Span<const int64_t> samples);
+  absl::Status backward(const at::Tensor& outputs, const at::Tensor& labels,
+                        const at::Tensor& soft);
+  absl::Status add_up(absl::Status learned, int64_t& hits, int64_t& samples);
   absl::Status end_epoch(BatchSource* validation, TrainReport& report);
-  absl::Status keep_best(double top1);
+  absl::Status keep_best(double& top1);
   TrainProgress progress(int64_t samples) const;
+  bool writes() const;
   absl::Status save() const;
   void freeze_if_due();
   std::vector<int64_t> order(int64_t samples) const;
@@ -59,9 +65,6 @@ struct QatTrainer::Run {
 
 namespace {
 
-constexpr double kRecent = 0.1;   // weight of a step in the running top-1
-constexpr int64_t kSettled = 16;  // steps after which that says something
-
 // The part of a batch that this process takes.
 absl::Span<const int64_t> own_part(absl::Span<const int64_t> samples) {
   const auto group = process_group();
@@ -69,6 +72,25 @@ absl::Span<const int64_t> own_part(absl::Span<const int64_t> samples) {
   const auto size = static_cast<size_t>(group->size()), rank = static_cast<size_t>(group->rank());
   const size_t first = samples.size() * rank / size;
   return samples.subspan(first, samples.size() * (rank + 1) / size - first);
+}
+
+// Every process needs a part of every batch.
+absl::Status check_parts(const TrainOptions& options, int64_t samples) {
+  const auto group = process_group();
+  const int64_t smallest = std::min(options.batch, samples);
+  if (!group || smallest >= group->size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("{} processes share batches of {} samples: some would have none; options.batch "
+                  "({}, of all processes together) and the samples ({}) are at least as many",
+                  group->size(), smallest, options.batch, samples));
+}
+
+// What process 0 has found decides: where statistics are each process's own, so is top-1.
+absl::Status take_first(double& value) {
+  at::Tensor shared = at::full({1}, value, at::kDouble);
+  FXQ_RETURN_IF_ERROR(broadcast_tensors({shared}));
+  value = shared.item<double>();
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -95,6 +117,23 @@ void QatTrainer::Run::freeze_if_due() {
   frozen = true;
 }
 
+// The edge: LibTorch's exceptions, and those of a loss of the caller's, end here.
+absl::Status QatTrainer::Run::backward(const at::Tensor& outputs, const at::Tensor& labels,
+                                       const at::Tensor& soft) {
+  const char* doing = "the loss";
+  try {
+    FXQ_ASSIGN_OR_RETURN(const at::Tensor loss, training_loss(outputs, labels, soft, options));
+    last_loss = loss.item<double>();
+    doing = "backward from the loss";
+    if (std::isfinite(last_loss)) loss.backward();
+  } catch (const c10::Error& error) {
+    return absl::InvalidArgumentError(fmt::format("{}: {}", doing, error.what_without_backtrace()));
+  } catch (const std::exception& error) {
+    return absl::InvalidArgumentError(fmt::format("{}: {}", doing, error.what()));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> samples) {
   freeze_if_due();
   const absl::Span<const int64_t> own = own_part(samples);
@@ -113,26 +152,46 @@ absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> 
   if (!options.loss && outputs.dim() == 2 && batch.labels.scalar_type() == at::kLong) {
     FXQ_RETURN_IF_ERROR(check_labels(batch.labels, outputs.size(1), own));
   }
-  FXQ_ASSIGN_OR_RETURN(const at::Tensor loss, training_loss(outputs, batch.labels, soft, options));
-  last_loss = loss.item<double>();
+  const absl::Status learned = backward(outputs, batch.labels, soft);
+  int64_t hits = count_hits(outputs, batch.labels), count = batch.labels.size(0);
+  FXQ_RETURN_IF_ERROR(add_up(learned, hits, count));
   if (!std::isfinite(last_loss)) {
     return absl::AbortedError(fmt::format(
         "the loss is {}: training has diverged; a smaller learning_rate (it is {}) or a "
         "gradient_clip (it is {}) may help",
         last_loss, options.learning_rate, options.gradient_clip));
   }
-  loss.backward();
   FXQ_RETURN_IF_ERROR(average_gradients(optimizer.parameters()));
   optimizer.step(scheduled_rate(options, at.total, steps_per_epoch * options.epochs));
   ++at.step;
   ++at.total;
   at.loss_sum += last_loss;
-  const int64_t hits = count_hits(outputs, batch.labels), count = batch.labels.size(0);
   at.hits += hits;
   at.samples += count;
-  const double top1 = static_cast<double>(hits) / static_cast<double>(count);
-  if (at.total == 1) at.first_top1 = at.recent_top1 = top1;
-  at.recent_top1 += kRecent * (top1 - at.recent_top1);
+  follow_top1(at, hits, count);
+  return absl::OkStatus();
+}
+
+// Loss, hits and samples become those of all processes: what ends the run of one of them then ends
+// it for all, and none waits for another's gradients.
+absl::Status QatTrainer::Run::add_up(absl::Status learned, int64_t& hits, int64_t& samples) {
+  const auto group = process_group();
+  if (!group || group->size() == 1) return learned;
+  const auto count = static_cast<double>(samples);
+  at::Tensor sums = at::tensor({learned.ok() ? 0.0 : 1.0, learned.ok() ? last_loss * count : 0.0,
+                                static_cast<double>(hits), count},
+                               at::kDouble);
+  const absl::Status reduced = group->all_reduce(sums, ProcessGroup::Reduction::kSum);
+  FXQ_RETURN_IF_ERROR(learned);
+  FXQ_RETURN_IF_ERROR(reduced);
+  const double* sum = sums.data_ptr<double>();
+  if (sum[0] > 0) {
+    return absl::CancelledError(fmt::format(
+        "{} of {} processes cannot go on; their messages say why", sum[0], group->size()));
+  }
+  last_loss = sum[1] / sum[3];
+  hits = static_cast<int64_t>(sum[2]);
+  samples = static_cast<int64_t>(sum[3]);
   return absl::OkStatus();
 }
 
@@ -148,17 +207,6 @@ TrainProgress QatTrainer::Run::progress(int64_t samples) const {
           at.loss_sum / steps,
           static_cast<double>(at.hits) / seen,
           scheduled_rate(options, last, steps_per_epoch * options.epochs)};
-}
-
-// A net that answers everything with one class has a finite loss.
-absl::Status QatTrainer::Run::check_converges() const {
-  const bool collapsed = at.total > kSettled && at.recent_top1 < at.first_top1 / 2;
-  if (!collapsed) return absl::OkStatus();
-  return absl::AbortedError(
-      fmt::format("epoch {}: training has diverged: the first batch had top-1 {:.1f} %, the last "
-                  "ones {:.1f} %; "
-                  "a smaller learning_rate (it is {}) may help",
-                  at.epoch + 1, 100 * at.first_top1, 100 * at.recent_top1, options.learning_rate));
 }
 
 // False: on_step ended the run.
@@ -182,24 +230,30 @@ absl::StatusOr<bool> QatTrainer::Run::epoch(BatchSource& data) {
   return true;
 }
 
-absl::Status QatTrainer::Run::save() const {
+// Files are process 0's.
+bool QatTrainer::Run::writes() const {
   const auto group = process_group();
-  if (options.checkpoint.empty() || (group && group->rank() != 0)) return absl::OkStatus();
+  return !options.checkpoint.empty() && (!group || group->rank() == 0);
+}
+
+absl::Status QatTrainer::Run::save() const {
+  if (!writes()) return absl::OkStatus();
   return save_checkpoint(model, optimizer, at, data_seen, options);
 }
 
-absl::Status QatTrainer::Run::keep_best(double top1) {
+absl::Status QatTrainer::Run::keep_best(double& top1) {
+  FXQ_RETURN_IF_ERROR(take_first(top1));
   ++at.epochs_since_best;
   if (top1 <= at.best_top1) return absl::OkStatus();
   at.best_top1 = top1;
   at.epochs_since_best = 0;
   best = model.graph_module().copy(GraphModule::Copy::kCloneAll);
-  if (options.checkpoint.empty()) return absl::OkStatus();
+  if (!writes()) return absl::OkStatus();
   return fxq::save(model, best_path());
 }
 
 absl::Status QatTrainer::Run::end_epoch(BatchSource* validation, TrainReport& report) {
-  FXQ_RETURN_IF_ERROR(check_converges());
+  FXQ_RETURN_IF_ERROR(check_converges(at, options.learning_rate));
   EpochReport epoch{
       at.epoch, at.loss_sum / static_cast<double>(std::max<int64_t>(1, at.step)),
       static_cast<double>(at.hits) / static_cast<double>(std::max<int64_t>(1, at.samples)),
@@ -221,6 +275,7 @@ absl::Status QatTrainer::Run::end_epoch(BatchSource* validation, TrainReport& re
 
 absl::Status QatTrainer::Run::check_data(BatchSource& data, BatchSource* validation) {
   if (data.size() == 0) return absl::InvalidArgumentError("there are no training samples");
+  FXQ_RETURN_IF_ERROR(check_parts(options, data.size()));
   if (!options.loss) {
     FXQ_ASSIGN_OR_RETURN(const int64_t classes, count_classes(model, data));
     if (classes > 0) FXQ_RETURN_IF_ERROR(check_labels(data, classes));

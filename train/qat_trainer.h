@@ -55,7 +55,8 @@ class QatTrainer {
   // Trains to the end (or to on_step's). Afterwards model() is the best one of the start (if it was
   // calibrated) and all epochs, if there is validation data, else the last. InvalidArgument for
   // labels that the model has no class for, before the first step if the source knows its labels;
-  // Aborted if the loss is not finite or top-1 has fallen to half of the first batch's.
+  // Aborted if the loss is not finite or top-1 has fallen to half of the first batches', by more
+  // than chance.
   absl::StatusOr<TrainReport> fit(BatchSource& data, BatchSource* validation = nullptr);
 
   // In train() mode and the state QAT.

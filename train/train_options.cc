@@ -89,7 +89,8 @@ absl::Status TrainOptions::validate() const {
   want(momentum >= 0 && momentum < 1, "momentum is in 0..1");
   want(weight_decay >= 0 && gradient_clip >= 0, "weight_decay and gradient_clip are not negative");
   want(epochs > 0 && batch > 0, "epochs and batch are above 0");
-  want(shift >= 0, "shift is not negative");
+  constexpr int64_t kFarthest = 1 << 16;  // pixels
+  want(shift >= 0 && shift <= kFarthest, "shift is in 0..65536");
   want(distillation >= 0 && distillation <= 1, "distillation is in 0..1");
   want(temperature > 0, "temperature is above 0");
   want(freeze_after >= 0 && freeze_after <= 1, "freeze_after is in 0..1");

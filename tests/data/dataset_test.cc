@@ -289,6 +289,12 @@ TEST_F(DatasetTest, GathersSamplesInAnyOrder) {
   EXPECT_THAT((*inputs)[1].tensor.data<float>(), ElementsAre(3, 0, 3));
 }
 
+TEST_F(DatasetTest, GatheringNothingIsAnError) {
+  const auto dataset = Dataset::open({npy("a.npy", counting(4, 2))}, {});
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_THAT(std::string(dataset->gather({}).status().message()), HasSubstr("no samples"));
+}
+
 TEST_F(DatasetTest, GatheredPicturesHaveOneSize) {
   picture("a.png", 3);
   picture("b.png", 4, 5);

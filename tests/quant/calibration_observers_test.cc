@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "fxq/quant/clip_search.h"
 #include "fxq/quant/fake_quantize.h"
@@ -198,6 +199,81 @@ TEST(CalibrationObserversTest, MseKeepsWhatOnlySomeBatchesHold) {
   const at::Tensor bright = random({5000}, 40) * 5;
   mse->forward(bright);
   EXPECT_GT(clip_of(*mse), 0.6F * max_abs(bright));
+}
+
+// The least error of any clip of all these values.
+double least_error(const at::Tensor& x, int steps) {
+  double least = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < steps; ++i) {
+    const float clip = max_abs(x) * std::exp2(-static_cast<float>(i) / 8);
+    least = std::min(least, squared_error(span(x), clip / 127.5F, kSigned));
+  }
+  return least;
+}
+
+// Steps below an 11th of the greatest value are not measured at first: they must not win.
+TEST(CalibrationObserversTest, MseFindsValuesFarBelowAnOutlier) {
+  at::Tensor x = random({4000000}, 7);
+  x[1234] = 100;
+  auto mse = observer("mse");
+  mse->forward(x);
+  EXPECT_LT(clip_of(*mse), 100.0F / 11);
+  EXPECT_LT(squared_error(span(x), clip_of(*mse) / 127.5F, kSigned), 1.02 * least_error(x, 48));
+}
+
+// Batches that are all zero after rounding lose no more by a wider clip.
+TEST(CalibrationObserversTest, MseKeepsOneBatchAmongManySmallOnes) {
+  auto mse = observer("mse");
+  std::vector<at::Tensor> all;
+  for (uint64_t i = 0; i < 256; ++i) {
+    all.push_back(i < 255 ? random({5000}, i + 1) * 1e-3 : random({5000}, 300).pow(3));
+    mse->forward(all.back());
+  }
+  const at::Tensor x = at::cat(all);
+  EXPECT_LT(squared_error(span(x), clip_of(*mse) / 127.5F, kSigned), 1.1 * least_error(x, 48));
+}
+
+TEST(CalibrationObserversTest, OfEqualClipsTheWidestWins) {
+  EXPECT_EQ(least_clip(std::vector<double>(kClipSteps, 1.0), 3.0F), 3.0F);
+  std::vector<double> sums(kClipSteps, 0.0);
+  const std::vector<float> below_zero{-3, -1, -2};  // which quint8 has no integer for
+  add_clip_errors(below_zero, 3, range_of(DType::kU8), absl::MakeSpan(sums));
+  EXPECT_EQ(least_clip(sums, 3), 3.0F);
+}
+
+// Its sums had room for channel_len channels, 1 by default, and were written for all of them.
+TEST(CalibrationObserversTest, MseHasAsManyChannelsAsTheData) {
+  ObserverOptions options;
+  options.ch_axis = 0;
+  auto mse = observer("mse", options);
+  const at::Tensor x = random({400, 64}, 1), y = random({400, 64}, 2) * 2;
+  mse->forward(x);
+  mse->forward(y);
+  const at::Tensor scale = mse->calculate_qparams().first;
+  ASSERT_EQ(scale.numel(), 400);
+  for (const int64_t channel : {0, 7, 399}) {
+    auto alone = observer("mse");
+    alone->forward(x[channel]);
+    alone->forward(y[channel]);
+    EXPECT_EQ(scale[channel].item<float>(), alone->calculate_qparams().first.item<float>());
+  }
+}
+
+TEST(CalibrationObserversTest, AnotherNumberOfChannelsIsAnError) {
+  ObserverOptions options;
+  options.ch_axis = 0;
+  for (const char* name : {"mse", "percentile", "MovingAveragePerChannelMinMaxObserver"}) {
+    auto made = observer(name, options);
+    made->forward(random({4, 8}));
+    try {
+      made->forward(random({1, 8}));
+      ADD_FAILURE() << name;
+    } catch (const c10::Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("batch 1 has 1 channels here (ch_axis 0)")) << name;
+    }
+    made->reset();
+    made->forward(random({1, 8}));
+  }
 }
 
 TEST(CalibrationObserversTest, MseWithAveragingConstantForgets) {

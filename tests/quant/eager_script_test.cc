@@ -51,6 +51,51 @@ TEST(EagerScriptTest, FusesAListOfModules) {
   EXPECT_TRUE(at::allclose(y, bn.forward({conv.forward({x})}).toTensor(), 1e-3, 1e-4));
 }
 
+torch::jit::Module written(const std::string& name, const std::string& code) {
+  torch::jit::Module module(name);
+  module.define(code);
+  return module;
+}
+
+// It took the first leaf of each and dropped what came behind it.
+TEST(EagerScriptTest, AModuleOfSeveralOpsIsNotFusedAsItsFirst) {
+  const torch::jit::Module net = digits();
+  torch::jit::Module pair("Pair");
+  pair.register_module("conv", net.attr("conv").toModule());
+  pair.register_module("bn", net.attr("bn").toModule());
+  pair.define("def forward(self, x):\n  return self.bn.forward(self.conv.forward(x))\n");
+  const auto relu = written("Relu", "def forward(self, x):\n  return torch.relu(x)\n");
+  const auto fused = fuse_known_modules(std::vector<torch::jit::Module>{pair, relu});
+  EXPECT_EQ(fused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(message(fused.status()), HasSubstr("Pair calls m_conv (m.conv), m_bn (m.bn)"));
+  const torch::jit::Module conv = net.attr("conv").toModule();
+  for (const char* code :
+       {"def forward(self, x):\n  return torch.leaky_relu(x, 0.3)\n",
+        "def forward(self, x):\n  return x\n", "def add(self, x, y):\n  return torch.add(x, x)\n",
+        "def add(self, x, y):\n  return torch.add(x, y, alpha=2)\n"}) {
+    const auto refused =
+        fuse_known_modules(std::vector<torch::jit::Module>{conv, written("Other", code)});
+    EXPECT_THAT(message(refused.status()), HasSubstr("wants modules of one op")) << code;
+  }
+}
+
+TEST(EagerScriptTest, FusesAFloatFunctionalThatAdds) {
+  torch::jit::Module adds("FloatFunctional");
+  adds.register_module(
+      "activation_post_process",
+      written("__torch__.torch.nn.modules.linear.Identity", "def forward(self, x):\n  return x\n"));
+  adds.define(
+      "def add(self, x, y):\n"
+      "  return self.activation_post_process.forward(torch.add(x, y))\n");
+  const torch::jit::Module conv = digits().attr("conv").toModule();
+  const auto fused = fuse_known_modules(std::vector<torch::jit::Module>{conv, adds});
+  ASSERT_TRUE(fused.ok()) << fused.status();
+  const at::Tensor x = at::randn({2, 1, 8, 8});
+  torch::jit::Module alone = conv;
+  const at::Tensor y = alone.forward({x}).toTensor();
+  EXPECT_TRUE(at::allclose((*fused)[0]->call("forward", {x, y}).toTensor(), y + y));
+}
+
 TEST(EagerScriptTest, PreparesAndConverts) {
   const torch::jit::Module module = digits();
   const at::Tensor x = at::randn({2, 1, 8, 8});

@@ -88,6 +88,51 @@ TEST(GradientTest, EveryLayoutIsATen) {
   }
 }
 
+// It read behind the last scale, or gave all channels the first one.
+TEST(GradientTest, ScalesThatDoNotFitTheChannelsAreAnError) {
+  auto fq = make({{"observer", "MovingAveragePerChannelMinMaxObserver"}, {"channel_len", 4}});
+  fq->forward(random({4, 10}));
+  fq->enable_observer(false);
+  auto message = [](const auto& call) {
+    try {
+      call();
+    } catch (const c10::Error& error) {
+      return std::string(error.what_without_backtrace());
+    }
+    return std::string("no error");
+  };
+  for (const int64_t rows : {1, 3, 16}) {
+    EXPECT_THAT(message([&] {
+                  fq->forward(random({rows, 10}));
+                }),
+                HasSubstr("channels (ch_axis 0) has 4 scales"));
+  }
+  const at::Tensor x = random({3, 4}), four = at::full({4}, 0.1F);
+  for (const int axis : {-1, -2, 2}) {
+    EXPECT_THAT(message([&] {
+                  fake_quantize(x, {ScaleRule::kFixed, four, axis}, {-128, 127});
+                }),
+                HasSubstr("is no dimension of a tensor of 2 dimensions"));
+  }
+  EXPECT_THAT(message([&] {
+                fake_quantize(x, {ScaleRule::kFixed, four, {}}, {-128, 127});
+              }),
+              HasSubstr("wants 1 scale and has 4"));
+  EXPECT_THAT(
+      message([&] {
+        folded_fake_quantize(x, four, {ScaleRule::kFixed, at::full({1}, 0.1F), {}}, {-128, 127});
+      }),
+      HasSubstr("weights with 4 factors"));
+}
+
+TEST(GradientTest, FoldedWeightsMayHaveTheirScalesOnAnotherAxis) {
+  const at::Tensor w = random({3, 4}), factors = at::tensor({0.5F, 2.0F, 1.0F});
+  const ScaleParameter scale{ScaleRule::kFixed, at::tensor({0.1F, 0.2F, 0.3F, 0.01F}), 1};
+  const at::Tensor spread = factors.view({3, 1});
+  EXPECT_TRUE(at::equal(folded_fake_quantize(w, factors, scale, {-128, 127}),
+                        fake_quantize(w * spread, scale, {-128, 127}) / spread));
+}
+
 // A learned scale, with the values that the observer would have started it at.
 ScaleParameter learned(ScaleRule rule, const at::Tensor& scale, std::optional<int> axis) {
   const bool is_pact = rule == ScaleRule::kPact;
@@ -255,6 +300,24 @@ TEST(GradientTest, LearnedScalesStayPositive) {
     EXPECT_GT(fq->scale().item<float>(), 0.0F) << "also before the next batch";
     EXPECT_TRUE(fq->forward(random({50})).isfinite().all().item<bool>());
     EXPECT_GT(fq->scale().item<float>(), 0.0F);
+  }
+}
+
+TEST(GradientTest, ALearnedScaleThatIsUsedTwiceTrains) {
+  for (const std::string type : {"lsq", "pact"}) {
+    for (const bool below_zero : {false, true}) {
+      auto fq = make({{"type", type}});
+      const at::Tensor x = random({50}, 1), y = random({50}, 2, 2.0);
+      fq->forward(x);
+      at::Tensor learned = parameter(*fq, type == "lsq" ? "scale" : "alpha");
+      if (below_zero) learned.set_data(learned.detach() * -1);
+      (fq->forward(x) + fq->forward(y)).sum().backward();
+      const at::Tensor together = learned.grad().clone();
+      learned.mutable_grad() = at::Tensor();
+      fq->forward(x).sum().backward();
+      fq->forward(y).sum().backward();
+      EXPECT_TRUE(together.allclose(learned.grad(), 1e-5, 1e-6)) << type;
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "fxq/quant/clip_search.h"
+#include "fxq/quant/process_group.h"
 #include "nets.h"
 
 namespace fxq {
@@ -91,6 +92,33 @@ TEST(ObserverTest, RefusesNanAndInfinityNamingTheBatch) {
   }
 }
 
+// Counts; the other process has seen [-5, 6].
+class CountingGroup : public ProcessGroup {
+ public:
+  int rank() const override { return 0; }
+  int size() const override { return 2; }
+  absl::Status all_reduce(at::Tensor& tensor, Reduction reduction) override {
+    ++reductions;
+    if (reduction == Reduction::kMin) tensor.clamp_max_(-5);
+    if (reduction == Reduction::kMax) tensor.clamp_min_(6);
+    return absl::OkStatus();
+  }
+  absl::Status broadcast(at::Tensor&) override { return absl::OkStatus(); }
+  int reductions = 0;
+};
+
+TEST(ObserverTest, ABatchOfSeveralProcessesIsReducedOnce) {
+  const auto group = std::make_shared<CountingGroup>();
+  ObserverOptions options;
+  options.is_sync_quantize = true;
+  auto min_max = observer("min_max", options);
+  set_process_group(group);
+  min_max->forward(at::tensor({-1.0F, 2.0F}));
+  set_process_group(nullptr);
+  EXPECT_EQ(group->reductions, 2) << "of the least and of the greatest";
+  EXPECT_EQ(scale_of(*min_max), 6.0F / 127.5F);
+}
+
 TEST(ObserverTest, BadNamesAndOptionsAreListed) {
   const auto unknown = make_observer("msr", {});
   EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("did you mean \"mse\""));
@@ -113,6 +141,9 @@ TEST(ObserverTest, TheChannelAxisIsTheClasses) {
   ObserverOptions axis;
   axis.ch_axis = 1;
   EXPECT_FALSE(make_observer("MovingAverageMinMaxObserver", axis).ok());
+  axis.ch_axis = -1;
+  EXPECT_THAT(std::string(make_observer("mse", axis).status().message()),
+              HasSubstr("ch_axis -1 is negative"));
   ObserverOptions per_tensor;
   per_tensor.qscheme = QScheme::kPerTensorSymmetric;
   EXPECT_TRUE(make_observer("MovingAverageMinMaxObserver", per_tensor).ok());

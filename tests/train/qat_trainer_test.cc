@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <limits>
 
 #include "fxq/graph/leaf_module.h"
 #include "fxq/quant/convert_fx.h"
@@ -169,9 +170,11 @@ TEST(QatTrainerTest, SaysWhatIsWrong) {
   TrainOptions bad = options();
   bad.optimizer = "sgdd";
   bad.epochs = 0;
+  bad.shift = std::numeric_limits<int64_t>::max() / 2;  // 2 * shift + 1 places
   const auto refused = QatTrainer::create(*prepare_qat_fx(tiny_net()), bad);
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("optimizer is sgd"));
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("epochs"));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("shift is in 0..65536"));
   const auto unknown = train_options_from_json(R"({"learning_rat": 1, "epochs": "two"})");
   EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("learning_rate"));
   EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("'epochs' wants an int"));
@@ -181,6 +184,19 @@ TEST(QatTrainerTest, SaysWhatIsWrong) {
   huge.gradient_clip = 0;
   const auto diverged = trainer(huge).fit(*data);
   EXPECT_THAT(std::string(diverged.status().message()), HasSubstr("step 2"));
+}
+
+// LibTorch's exception left fit().
+TEST(QatTrainerTest, ALossThatCannotBeTrainedIsAnError) {
+  auto data = tiny_data(32, 1);
+  TrainOptions other = options();
+  other.loss = [](const at::Tensor& outputs, const at::Tensor&) { return outputs.detach().sum(); };
+  const auto constant = trainer(other).fit(*data);
+  EXPECT_EQ(constant.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(message(constant), HasSubstr("epoch 1, step 1: backward from the loss: "));
+  EXPECT_THAT(message(constant), HasSubstr("does not require grad"));
+  other.loss = [](const at::Tensor& outputs, const at::Tensor&) { return outputs; };
+  EXPECT_THAT(message(trainer(other).fit(*data)), HasSubstr("epoch 1, step 1: the loss: "));
 }
 
 TEST(QatTrainerTest, LabelsWithoutAClassAreNamedBeforeTheFirstStep) {
@@ -209,6 +225,20 @@ TEST(QatTrainerTest, ARunThatCollapsesIsAnError) {
   const auto report = QatTrainer::create(trained_model(*data), wild)->fit(*data);
   EXPECT_EQ(report.status().code(), absl::StatusCode::kAborted) << report.status();
   EXPECT_THAT(message(report), HasSubstr("smaller learning_rate (it is 30)"));
+}
+
+// A first batch that happened to be right was compared with the share of all later ones.
+TEST(QatTrainerTest, BatchesOfOneSampleAreNoCollapse) {
+  auto data = tiny_data(40, 1);
+  for (int64_t seed = 8; seed < 16; ++seed) {
+    TrainOptions still = options();
+    still.learning_rate = 1e-12;
+    still.batch = 1;
+    still.epochs = 1;
+    still.seed = seed;
+    const auto report = trainer(still).fit(*data);
+    EXPECT_TRUE(report.ok()) << seed << " " << report.status();
+  }
 }
 
 at::Tensor running_means(ObservedGraphModule& model) {
