@@ -13,8 +13,12 @@ size_t bytes_of(const Desc& desc) { return stored_bytes(desc.dtype, desc.dims); 
 
 class Sharer {
  public:
-  Sharer(const Program& program, const ResolvedKernels& kernels, absl::Span<const Desc> descs)
-      : program_(program), kernels_(kernels), descs_(descs), last_use_(descs.size(), -1) {}
+  Sharer(const Program& program, const ResolvedKernels& kernels, const Inference& inference)
+      : program_(program),
+        kernels_(kernels),
+        descs_(inference.descs),
+        end_(inference.end),
+        last_use_(descs_.size(), -1) {}
 
   BufferSharing share() {
     find_last_uses();
@@ -25,7 +29,7 @@ class Sharer {
       if (descs_[id].constant != nullptr) add_buffer(static_cast<ValueId>(id), -1, true);
     }
     for (ValueId id : program_.inputs) add_buffer(id, -1, true);
-    for (size_t step = 0; step < program_.steps.size(); ++step) visit(static_cast<int>(step));
+    for (int step = 0; step < end_; ++step) visit(step);
     return std::move(result_);
   }
 
@@ -89,7 +93,7 @@ class Sharer {
     const Step& step = program_.steps[now];
     const Kernel* kernel = kernels_.kernels[now];
     const bool registers = kernel != nullptr && kernel->bind == nullptr;
-    bool empty = true;
+    bool empty = kernel != nullptr;  // a provider's step may give more than was inferred
     for (ValueId id : step.outputs) {
       empty = empty && (descs_[id].kind != ValueKind::kTensor || numel(descs_[id].dims) == 0);
     }
@@ -105,6 +109,7 @@ class Sharer {
   const Program& program_;
   const ResolvedKernels& kernels_;
   const absl::Span<const Desc> descs_;
+  const int end_;
   std::vector<int> last_use_;
   BufferSharing result_;
 };
@@ -112,8 +117,8 @@ class Sharer {
 }  // namespace
 
 BufferSharing share_buffers(const Program& program, const ResolvedKernels& kernels,
-                            absl::Span<const Desc> descs) {
-  return Sharer(program, kernels, descs).share();
+                            const Inference& inference) {
+  return Sharer(program, kernels, inference).share();
 }
 
 }  // namespace fxq

@@ -20,11 +20,12 @@ struct BufferSharing {
   std::vector<int> first,
       last;                    // buffer -> step that writes it first (-1: before all), last reader
   std::vector<bool> external;  // buffer -> holds a program input or a constant
-  std::vector<bool> skipped;   // step -> need not run: registers, aliases, empty outputs
+  std::vector<bool> skipped;   // step -> need not run: registers, aliases, our empty outputs
   std::vector<int> shared_input;  // step -> input that it overwrites, or -1
 };
 
+// Of the steps that `inference` reaches; a value that a later one reads keeps its buffer.
 BufferSharing share_buffers(const Program& program, const ResolvedKernels& kernels,
-                            absl::Span<const Desc> descs);
+                            const Inference& inference);
 
 }  // namespace fxq

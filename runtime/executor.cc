@@ -27,6 +27,19 @@ struct Entry {
   std::vector<std::unique_ptr<RunContext>> idle;
 };
 
+// One run of a signature: what it holds until its context is given back.
+struct Trial {
+  std::shared_ptr<Entry> entry;
+  std::unique_ptr<RunContext> context;
+  std::vector<HostTensor> outputs;
+  absl::Status status;
+};
+
+void give_back(Trial trial) {
+  std::lock_guard<std::mutex> lock(trial.entry->mutex);
+  trial.entry->idle.push_back(std::move(trial.context));
+}
+
 HostTensor output_tensor(const Desc& desc) {
   switch (desc.kind) {
     case ValueKind::kTensor:
@@ -90,13 +103,14 @@ class TapObserver final : public StepObserver {
 
 class TimeObserver final : public StepObserver {
  public:
-  explicit TimeObserver(size_t calls) : seconds(calls, 0.0) {}
+  explicit TimeObserver(size_t calls) : seconds(calls, kNotRun) {}
   void before(int) override { start_ = std::chrono::steady_clock::now(); }
   void after(int call) override {
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start_;
     seconds[call] = time.count();
   }
 
+  static constexpr double kNotRun = -1;
   std::vector<double> seconds;
 
  private:
@@ -120,39 +134,41 @@ struct Executor::State {
   std::list<std::shared_ptr<Entry>> entries;  // most recently used first
   std::vector<StepProfile> profile;           // of every step
 
-  template <typename SameShapes>
-  std::shared_ptr<Entry> find(const SameShapes& same) {
+  template <typename IsWanted>
+  std::shared_ptr<Entry> find(const IsWanted& is_wanted) {
     std::lock_guard<std::mutex> lock(mutex);
     for (auto it = entries.begin(); it != entries.end(); ++it) {
-      if (!same((*it)->signature->shapes)) continue;
+      if (!is_wanted(*(*it)->signature)) continue;
       entries.splice(entries.begin(), entries, it);
       return entries.front();
     }
     return nullptr;
   }
 
-  absl::StatusOr<std::shared_ptr<Entry>> bind(absl::Span<const std::vector<int64_t>> shapes);
+  absl::StatusOr<std::shared_ptr<Entry>> bind(absl::Span<const std::vector<int64_t>> shapes,
+                                              const DataShapes& known);
   absl::StatusOr<std::shared_ptr<Entry>> bound_for(absl::Span<const HostTensor> inputs);
   absl::Status check_inputs(absl::Span<const HostTensor> inputs) const;
   absl::StatusOr<std::unique_ptr<RunContext>> take_context(Entry& entry) const;
   absl::StatusOr<std::vector<HostTensor>> run(absl::Span<const HostTensor> inputs, const Tap* tap);
-  absl::Status run_observed(RunContext& context, const Signature& signature,
-                            absl::Span<const HostTensor> inputs, absl::Span<HostTensor> outputs,
-                            const Tap* tap);
+  absl::StatusOr<Trial> try_run(std::shared_ptr<Entry> entry, absl::Span<const HostTensor> inputs,
+                                const Tap* tap, const Trial& former);
+  absl::Status run_observed(const Trial& trial, absl::Span<const HostTensor> inputs,
+                            absl::Span<HostTensor> outputs, const Tap* tap, const Trial& former);
   void add_times(const Signature& signature, const std::vector<double>& seconds);
 };
 
 absl::StatusOr<std::shared_ptr<Entry>> Executor::State::bind(
-    absl::Span<const std::vector<int64_t>> shapes) {
-  const auto same = [&](const std::vector<std::vector<int64_t>>& bound) {
-    return absl::MakeConstSpan(bound) == shapes;
+    absl::Span<const std::vector<int64_t>> shapes, const DataShapes& known) {
+  const auto same = [&](const Signature& bound) {
+    return absl::MakeConstSpan(bound.shapes) == shapes && bound.data_shapes == known;
   };
   if (std::shared_ptr<Entry> entry = find(same)) return entry;
   std::lock_guard<std::mutex> binding_lock(binding);
   if (std::shared_ptr<Entry> entry = find(same)) return entry;
   auto entry = std::make_shared<Entry>();
   FXQ_ASSIGN_OR_RETURN(entry->signature,
-                       bind_signature(program, kernels, shapes, pool.threads(), &packed));
+                       bind_signature(program, kernels, shapes, known, pool.threads(), &packed));
   std::lock_guard<std::mutex> lock(mutex);
   entries.push_front(entry);
   // A run that still uses a dropped signature keeps it alive.
@@ -163,16 +179,16 @@ absl::StatusOr<std::shared_ptr<Entry>> Executor::State::bind(
 absl::StatusOr<std::shared_ptr<Entry>> Executor::State::bound_for(
     absl::Span<const HostTensor> inputs) {
   FXQ_RETURN_IF_ERROR(check_inputs(inputs));
-  std::shared_ptr<Entry> entry = find([&](const std::vector<std::vector<int64_t>>& shapes) {
-    for (size_t i = 0; i < shapes.size(); ++i) {
-      if (shapes[i] != inputs[i].dims()) return false;
+  std::shared_ptr<Entry> entry = find([&](const Signature& bound) {
+    for (size_t i = 0; i < bound.shapes.size(); ++i) {
+      if (bound.shapes[i] != inputs[i].dims()) return false;
     }
     return true;
   });
   if (entry != nullptr) return entry;
   std::vector<std::vector<int64_t>> shapes;
   for (const HostTensor& input : inputs) shapes.push_back(input.dims());
-  return bind(shapes);
+  return bind(shapes, {});
 }
 
 absl::Status Executor::State::check_inputs(absl::Span<const HostTensor> inputs) const {
@@ -217,6 +233,7 @@ absl::StatusOr<std::unique_ptr<RunContext>> Executor::State::take_context(Entry&
 void Executor::State::add_times(const Signature& signature, const std::vector<double>& seconds) {
   std::lock_guard<std::mutex> lock(mutex);
   for (size_t i = 0; i < seconds.size(); ++i) {
+    if (seconds[i] == TimeObserver::kNotRun) continue;
     StepProfile& step = profile[signature.calls[i].step];
     step.implementation = signature.calls[i].implementation;
     step.min_seconds = step.calls == 0 ? seconds[i] : std::min(step.min_seconds, seconds[i]);
@@ -225,36 +242,64 @@ void Executor::State::add_times(const Signature& signature, const std::vector<do
   }
 }
 
-absl::Status Executor::State::run_observed(RunContext& context, const Signature& signature,
-                                           absl::Span<const HostTensor> inputs,
-                                           absl::Span<HostTensor> outputs, const Tap* tap) {
+absl::Status Executor::State::run_observed(const Trial& trial, absl::Span<const HostTensor> inputs,
+                                           absl::Span<HostTensor> outputs, const Tap* tap,
+                                           const Trial& former) {
+  RunContext& context = *trial.context;
+  const Signature& signature = *trial.entry->signature;
   if (tap != nullptr) {
     TapObserver observer(program, signature, context, *tap);
     FXQ_RETURN_IF_ERROR(context.run(inputs, outputs, pool, &observer));
     observer.finish();
     return absl::OkStatus();
   }
-  if (!options.profile) return context.run(inputs, outputs, pool, nullptr);
+  const RunContext* begun = former.context.get();
+  if (!options.profile) return context.run(inputs, outputs, pool, nullptr, begun);
   TimeObserver observer(signature.calls.size());
-  FXQ_RETURN_IF_ERROR(context.run(inputs, outputs, pool, &observer));
+  const absl::Status status = context.run(inputs, outputs, pool, &observer, begun);
   add_times(signature, observer.seconds);
-  return absl::OkStatus();
+  return status;
 }
 
+absl::StatusOr<Trial> Executor::State::try_run(std::shared_ptr<Entry> entry,
+                                               absl::Span<const HostTensor> inputs, const Tap* tap,
+                                               const Trial& former) {
+  Trial trial;
+  trial.entry = std::move(entry);
+  const Signature& signature = *trial.entry->signature;
+  FXQ_ASSIGN_OR_RETURN(trial.outputs, output_tensors(signature));
+  FXQ_ASSIGN_OR_RETURN(trial.context, take_context(*trial.entry));
+  trial.status = run_observed(trial, inputs, absl::MakeSpan(trial.outputs), tap, former);
+  if (trial.status.ok()) trial.status = signature.open;
+  return trial;
+}
+
+// Runs as bound last for such inputs; where data decides otherwise, binds what it said and goes on.
 absl::StatusOr<std::vector<HostTensor>> Executor::State::run(absl::Span<const HostTensor> inputs,
                                                              const Tap* tap) {
-  FXQ_ASSIGN_OR_RETURN(const std::shared_ptr<Entry> entry, bound_for(inputs));
-  const Signature& signature = *entry->signature;
-  FXQ_ASSIGN_OR_RETURN(std::vector<HostTensor> outputs, output_tensors(signature));
-  FXQ_ASSIGN_OR_RETURN(std::unique_ptr<RunContext> context, take_context(*entry));
-  const absl::Status status =
-      run_observed(*context, signature, inputs, absl::MakeSpan(outputs), tap);
-  {
-    std::lock_guard<std::mutex> lock(entry->mutex);
-    entry->idle.push_back(std::move(context));
+  // Shows each value once: what data decides is found out before.
+  if (tap != nullptr && kernels.provider != nullptr)
+    FXQ_RETURN_IF_ERROR(run(inputs, nullptr).status());
+  FXQ_ASSIGN_OR_RETURN(std::shared_ptr<Entry> entry, bound_for(inputs));
+  Trial former;
+  const size_t most = 2 * program.steps.size() + 2;  // each trial gets past one step at least
+  for (size_t count = 0;; ++count) {
+    FXQ_ASSIGN_OR_RETURN(Trial trial, try_run(entry, inputs, tap, former));
+    if (former.entry) give_back(std::move(former));
+    const auto shapes = shapes_of_results(trial.status);
+    if (!shapes || count == most) {
+      const absl::Status status = trial.status;
+      std::vector<HostTensor> outputs = std::move(trial.outputs);
+      give_back(std::move(trial));
+      if (!status.ok()) return status;
+      return outputs;
+    }
+    DataShapes known = entry->signature->data_shapes;
+    known[trial.context->stopped_at()] = *shapes;
+    const std::vector<std::vector<int64_t>> input_shapes = entry->signature->shapes;
+    former = std::move(trial);
+    FXQ_ASSIGN_OR_RETURN(entry, bind(input_shapes, known));
   }
-  if (!status.ok()) return status;
-  return outputs;
 }
 
 absl::StatusOr<std::unique_ptr<Executor>> Executor::create(Program program,
@@ -282,11 +327,11 @@ const Program& Executor::program() const { return state_->program; }
 int Executor::threads() const { return state_->pool.threads(); }
 
 absl::Status Executor::prepare(absl::Span<const std::vector<int64_t>> shapes) {
-  return state_->bind(shapes).status();
+  return state_->bind(shapes, {}).status();
 }
 
 absl::StatusOr<SignatureInfo> Executor::describe(absl::Span<const std::vector<int64_t>> shapes) {
-  FXQ_ASSIGN_OR_RETURN(const std::shared_ptr<Entry> entry, state_->bind(shapes));
+  FXQ_ASSIGN_OR_RETURN(const std::shared_ptr<Entry> entry, state_->bind(shapes, {}));
   SignatureInfo info;
   info.arena_bytes = entry->signature->arena_bytes;
   info.unshared_bytes = entry->signature->unshared_bytes;

@@ -57,7 +57,9 @@ class Executor {
   absl::StatusOr<SignatureInfo> describe(absl::Span<const std::vector<int64_t>> shapes);
 
   // One tensor per leaf of program().output (depth first; registers become 0-d tensors).
-  // InvalidArgument names every input of wrong dtype or rank, with what it got and needs.
+  // InvalidArgument names every input of wrong dtype or rank, with what it got and needs. Where
+  // data decides shapes (a mask as an index), what follows is bound for them during the run, and
+  // kept.
   absl::StatusOr<std::vector<HostTensor>> run(absl::Span<const HostTensor> inputs);
 
   // As run, and shows every tensor value as a plain tensor right after the step that makes it.

@@ -47,7 +47,7 @@ struct StepBuffers {
 };
 
 // A step runs phase by phase; within a phase its slices run in any order, on any worker, at once.
-// run_slice does not throw. Steps all of whose outputs are empty are never bound.
+// run_slice does not throw. Our steps all of whose outputs are empty are never bound.
 class BoundStep {
  public:
   virtual ~BoundStep() = default;

@@ -109,9 +109,13 @@ absl::Status RunContext::run_call(const BoundCall& call, size_t first_slot, Thre
     });
     if (failure.status().ok()) continue;
     const Step& source = program_.steps[call.step];
-    return absl::Status(failure.status().code(),
+    absl::Status status(failure.status().code(),
                         fmt::format("step '{}' ({}): {}", source.name, source.kernel,
                                     message_of(failure.status())));
+    failure.status().ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+      status.SetPayload(type, payload);
+    });
+    return status;
   }
   return absl::OkStatus();
 }
@@ -128,14 +132,41 @@ void RunContext::copy_outputs(absl::Span<HostTensor> outputs) const {
   }
 }
 
+// What steps before this one gave and this one or a later one reads. Anything else may lie where
+// such a value lies.
+void RunContext::take_over(const RunContext& former, int step) {
+  std::vector<bool> is_given(values_.size(), false), is_read(values_.size(), false);
+  for (size_t i = 0; i < program_.steps.size(); ++i) {
+    const bool before = static_cast<int>(i) < step;
+    for (ValueId id : program_.steps[i].outputs) {
+      if (id != kNoValue) is_given[id] = before;
+    }
+    for (ValueId id : program_.steps[i].inputs) {
+      if (id != kNoValue && !before) is_read[id] = true;
+    }
+  }
+  for (ValueId id : program_.output_values()) is_read[id] = true;
+  for (size_t id = 0; id < values_.size(); ++id) {
+    std::byte* const from = former.values_[id];
+    if (!is_given[id] || !is_read[id] || !from || !values_[id] || from == values_[id]) continue;
+    const Desc& desc = signature_.descs[id];
+    std::memcpy(values_[id], from, stored_bytes(desc.dtype, desc.dims));
+  }
+}
+
 absl::Status RunContext::run(absl::Span<const HostTensor> inputs, absl::Span<HostTensor> outputs,
-                             ThreadPool& pool, StepObserver* observer) {
+                             ThreadPool& pool, StepObserver* observer, const RunContext* former) {
   point_at(inputs, outputs);
+  const int first = former == nullptr ? 0 : former->stopped_at_;
+  if (former != nullptr) take_over(*former, first);
   for (size_t i = 0; i < signature_.calls.size(); ++i) {
+    stopped_at_ = signature_.calls[i].step;
+    if (stopped_at_ < first) continue;
     if (observer != nullptr) observer->before(static_cast<int>(i));
     FXQ_RETURN_IF_ERROR(run_call(signature_.calls[i], first_slots_[i], pool));
     if (observer != nullptr) observer->after(static_cast<int>(i));
   }
+  stopped_at_ = static_cast<int>(program_.steps.size());
   copy_outputs(outputs);
   return absl::OkStatus();
 }

@@ -26,9 +26,13 @@ class RunContext {
  public:
   RunContext(const Signature& signature, const Program& program, int threads);
 
-  // `outputs` are zeroed tensors of the right shapes, which this fills.
+  // `outputs` are zeroed tensors of the right shapes, which this fills. `former`: a run of the same
+  // program on the same inputs that stopped at a step; this one goes on from there.
   absl::Status run(absl::Span<const HostTensor> inputs, absl::Span<HostTensor> outputs,
-                   ThreadPool& pool, StepObserver* observer);
+                   ThreadPool& pool, StepObserver* observer, const RunContext* former = nullptr);
+
+  // The step of the program whose failure ended the last run; the end if none did.
+  int stopped_at() const { return stopped_at_; }
 
   // A plain copy of a tensor value; right after the step that made it.
   HostTensor plain_copy(ValueId id) const;
@@ -37,6 +41,7 @@ class RunContext {
   void point_at(absl::Span<const HostTensor> inputs, absl::Span<HostTensor> outputs);
   absl::Status run_call(const BoundCall& call, size_t first_slot, ThreadPool& pool);
   void copy_outputs(absl::Span<HostTensor> outputs) const;
+  void take_over(const RunContext& former, int step);
   void copy_plain(ValueId id, HostTensor& target) const;
 
   struct AlignedDelete {
@@ -54,6 +59,7 @@ class RunContext {
   std::vector<std::byte*> slots_;   // inputs then outputs of each call, in a row
   std::vector<ValueId> slot_values_;
   std::vector<size_t> first_slots_;  // of each call
+  int stopped_at_ = 0;
 };
 
 }  // namespace fxq

@@ -1,6 +1,8 @@
 // for each step: inputs' descs -> infer -> outputs' descs, compared with what the program declares.
 #include "fxq/runtime/shape_inference.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_join.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
@@ -83,28 +85,6 @@ absl::Status check_constants(const Step& step, const Kernel& kernel, Descs input
   return absl::OkStatus();
 }
 
-absl::Status infer_step(const Program& program, const Step& written,
-                        const ResolvedKernels& resolved, const Kernel* kernel,
-                        std::vector<Desc>& descs) {
-  const CompleteStep complete(written, descs);
-  const Step& step = complete;
-  const std::vector<Desc> inputs = gather(step.inputs, descs);
-  if (kernel != nullptr) FXQ_RETURN_IF_ERROR(check_constants(step, *kernel, inputs));
-  absl::StatusOr<std::vector<Desc>> outputs =
-      kernel != nullptr ? kernel->infer(step, inputs) : resolved.provider->infer(step, inputs);
-  if (!outputs.ok()) return at_step(step, outputs.status());
-  if (outputs->size() != step.outputs.size()) {
-    return at_step(step,
-                   absl::InvalidArgumentError(fmt::format("has {} outputs, its kernel gives {}",
-                                                          step.outputs.size(), outputs->size())));
-  }
-  for (size_t i = 0; i < outputs->size(); ++i) {
-    FXQ_RETURN_IF_ERROR(check_declared(program, step, step.outputs[i], (*outputs)[i]));
-    descs[step.outputs[i]] = std::move((*outputs)[i]);
-  }
-  return absl::OkStatus();
-}
-
 absl::Status set_inputs(const Program& program, absl::Span<const std::vector<int64_t>> shapes,
                         std::vector<Desc>& descs) {
   if (shapes.size() != program.inputs.size()) {
@@ -136,15 +116,132 @@ absl::Status check_outputs(const Program& program, absl::Span<const Desc> descs)
   return absl::OkStatus();
 }
 
-absl::Status check_guards(const Program& program, absl::Span<const Desc> descs) {
-  std::vector<std::string> failed;
-  for (const Guard& guard : program.guards) {
-    if (!std::get<bool>(descs[guard.condition].scalar)) failed.push_back(guard.message);
-  }
-  if (failed.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      fmt::format("the model does not accept these input shapes: {}", absl::StrJoin(failed, "; ")));
+bool reads_data(Descs inputs) {
+  return std::any_of(inputs.begin(), inputs.end(), [](const Desc& input) {
+    return input.kind == ValueKind::kTensor && input.constant == nullptr && !input.absent;
+  });
 }
+
+// What a step of the provider gives, by what is known of it. Empty if that is nothing.
+std::vector<Desc> known_results(const Program& program, const Step& step,
+                                const ResultShapes* shapes) {
+  std::vector<Desc> results;
+  for (size_t i = 0; i < step.outputs.size(); ++i) {
+    const Value& value = program.values[step.outputs[i]];
+    if (value.kind != ValueKind::kTensor || (shapes != nullptr && i >= shapes->size())) return {};
+    const std::vector<int64_t> nothing(static_cast<size_t>(value.rank.value_or(1)), 0);
+    results.push_back(tensor_desc(value.dtype, shapes != nullptr ? (*shapes)[i] : nothing));
+  }
+  return results;
+}
+
+class Inferrer {
+ public:
+  Inferrer(const Program& program, const ResolvedKernels& kernels, const DataShapes& known)
+      : program_(program), kernels_(kernels), known_(known), by_data_(program.values.size()) {
+    result_.descs.resize(program.values.size());
+  }
+
+  absl::StatusOr<Inference> run(absl::Span<const std::vector<int64_t>> shapes) {
+    set_constants();
+    FXQ_RETURN_IF_ERROR(set_inputs(program_, shapes, result_.descs));
+    const int count = static_cast<int>(program_.steps.size());
+    for (; result_.end < count; ++result_.end) {
+      const absl::Status status = infer_step(result_.end);
+      if (status.ok()) continue;
+      if (!is_by_data(program_.steps[result_.end])) return status;
+      result_.open = status;
+      return std::move(result_);
+    }
+    FXQ_RETURN_IF_ERROR(check_guards());
+    FXQ_RETURN_IF_ERROR(check_outputs(program_, result_.descs));
+    return std::move(result_);
+  }
+
+ private:
+  void set_constants() {
+    for (size_t id = 0; id < program_.values.size(); ++id) {
+      const Value& value = program_.values[id];
+      if (value.constant.empty()) continue;
+      const HostTensor& tensor = program_.constants.at(value.constant);
+      result_.descs[id] = tensor_desc(tensor.dtype(), tensor.dims());
+      result_.descs[id].constant = &tensor;
+    }
+  }
+
+  // Its inputs' shapes, or numbers that it needs, may come out otherwise once data is there.
+  bool is_by_data(const Step& step) const {
+    for (ValueId id : step.inputs) {
+      if (id != kNoValue && by_data_[id]) return true;
+    }
+    return std::any_of(step.computed.begin(), step.computed.end(),
+                       [&](const auto& entry) { return by_data_[entry.second]; });
+  }
+
+  absl::StatusOr<std::vector<Desc>> infer(int index, const Step& step, Descs inputs) const {
+    const Kernel* kernel = kernels_.kernels[index];
+    if (kernel != nullptr) {
+      FXQ_RETURN_IF_ERROR(check_constants(step, *kernel, inputs));
+      return kernel->infer(step, inputs);
+    }
+    const auto seen = known_.find(index);
+    absl::StatusOr<std::vector<Desc>> outputs = kernels_.provider->infer(step, inputs);
+    if (seen != known_.end()) {
+      for (size_t i = 0; outputs.ok() && i < outputs->size() && i < seen->second.size(); ++i) {
+        if ((*outputs)[i].kind == ValueKind::kTensor) (*outputs)[i].dims = seen->second[i];
+      }
+    }
+    if (outputs.ok() || !reads_data(inputs)) return outputs;
+    std::vector<Desc> results =
+        known_results(program_, step, seen == known_.end() ? nullptr : &seen->second);
+    if (results.empty()) return outputs;
+    return results;
+  }
+
+  absl::Status infer_step(int index) {
+    std::vector<Desc>& descs = result_.descs;
+    const CompleteStep complete(program_.steps[index], descs);
+    const Step& step = complete;
+    const std::vector<Desc> inputs = gather(step.inputs, descs);
+    absl::StatusOr<std::vector<Desc>> outputs = infer(index, step, inputs);
+    if (!outputs.ok()) return at_step(step, outputs.status());
+    if (outputs->size() != step.outputs.size()) {
+      return at_step(step,
+                     absl::InvalidArgumentError(fmt::format("has {} outputs, its kernel gives {}",
+                                                            step.outputs.size(), outputs->size())));
+    }
+    const bool by_data =
+        is_by_data(step) || (kernels_.kernels[index] == nullptr && reads_data(inputs));
+    for (size_t i = 0; i < outputs->size(); ++i) {
+      FXQ_RETURN_IF_ERROR(check_declared(program_, step, step.outputs[i], (*outputs)[i]));
+      descs[step.outputs[i]] = std::move((*outputs)[i]);
+      by_data_[step.outputs[i]] = by_data;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status check_guards() {
+    std::vector<std::string> failed;
+    bool by_data = false;
+    for (const Guard& guard : program_.guards) {
+      if (std::get<bool>(result_.descs[guard.condition].scalar)) continue;
+      failed.push_back(guard.message);
+      by_data |= by_data_[guard.condition];
+    }
+    if (failed.empty()) return absl::OkStatus();
+    absl::Status status = absl::InvalidArgumentError(fmt::format(
+        "the model does not accept these input shapes: {}", absl::StrJoin(failed, "; ")));
+    if (!by_data) return status;
+    result_.open = std::move(status);
+    return absl::OkStatus();
+  }
+
+  const Program& program_;
+  const ResolvedKernels& kernels_;
+  const DataShapes& known_;
+  std::vector<bool> by_data_;  // of values: their shapes, or numbers, may depend on data
+  Inference result_;
+};
 
 }  // namespace
 
@@ -193,24 +290,10 @@ std::vector<Desc> gather(absl::Span<const ValueId> ids, absl::Span<const Desc> d
   return result;
 }
 
-absl::StatusOr<std::vector<Desc>> infer_program(const Program& program,
-                                                const ResolvedKernels& kernels,
-                                                absl::Span<const std::vector<int64_t>> shapes) {
-  std::vector<Desc> descs(program.values.size());
-  for (size_t id = 0; id < program.values.size(); ++id) {
-    const Value& value = program.values[id];
-    if (value.constant.empty()) continue;
-    const HostTensor& tensor = program.constants.at(value.constant);
-    descs[id] = tensor_desc(tensor.dtype(), tensor.dims());
-    descs[id].constant = &tensor;
-  }
-  FXQ_RETURN_IF_ERROR(set_inputs(program, shapes, descs));
-  for (size_t i = 0; i < program.steps.size(); ++i) {
-    FXQ_RETURN_IF_ERROR(infer_step(program, program.steps[i], kernels, kernels.kernels[i], descs));
-  }
-  FXQ_RETURN_IF_ERROR(check_guards(program, descs));
-  FXQ_RETURN_IF_ERROR(check_outputs(program, descs));
-  return descs;
+absl::StatusOr<Inference> infer_program(const Program& program, const ResolvedKernels& kernels,
+                                        absl::Span<const std::vector<int64_t>> shapes,
+                                        const DataShapes& known) {
+  return Inferrer(program, kernels, known).run(shapes);
 }
 
 }  // namespace fxq

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "fxq/runtime/data_shapes.h"
 #include "fxq/runtime/kernel.h"
 #include "fxq/runtime/program.h"
 
@@ -22,9 +23,18 @@ struct ResolvedKernels {
 absl::StatusOr<ResolvedKernels> resolve_kernels(const Program& program,
                                                 const KernelProvider* provider);
 
-absl::StatusOr<std::vector<Desc>> infer_program(const Program& program,
-                                                const ResolvedKernels& kernels,
-                                                absl::Span<const std::vector<int64_t>> shapes);
+struct Inference {
+  std::vector<Desc> descs;  // of every value that the first `end` steps read or give
+  int end = 0;
+  // Why it ends before the last step, or what the guards say: data may still decide otherwise.
+  absl::Status open;
+};
+
+// `known`: the shapes that steps of the provider were seen to give. Where one is not known, it is
+// what the provider infers, or nothing ([0, 0]) if it can't without data.
+absl::StatusOr<Inference> infer_program(const Program& program, const ResolvedKernels& kernels,
+                                        absl::Span<const std::vector<int64_t>> shapes,
+                                        const DataShapes& known);
 
 // A step with all its attributes: those that registers hold are read out of their descs.
 class CompleteStep {

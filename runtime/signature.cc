@@ -23,14 +23,18 @@ class Binder {
   Binder(const Program& program, const ResolvedKernels& kernels, int threads, PackedCache* packed)
       : program_(program), kernels_(kernels), threads_(threads), packed_(packed) {}
 
-  absl::StatusOr<std::unique_ptr<Signature>> bind(absl::Span<const std::vector<int64_t>> shapes) {
+  absl::StatusOr<std::unique_ptr<Signature>> bind(absl::Span<const std::vector<int64_t>> shapes,
+                                                  const DataShapes& known) {
     signature_ = std::make_unique<Signature>();
     signature_->shapes.assign(shapes.begin(), shapes.end());
-    FXQ_ASSIGN_OR_RETURN(signature_->descs, infer_program(program_, kernels_, shapes));
-    signature_->outputs = program_.output_values();
-    sharing_ = share_buffers(program_, kernels_, signature_->descs);
-    for (size_t step = 0; step < program_.steps.size(); ++step) {
-      if (!sharing_.skipped[step]) FXQ_RETURN_IF_ERROR(bind_step(static_cast<int>(step)));
+    signature_->data_shapes = known;
+    FXQ_ASSIGN_OR_RETURN(Inference inference, infer_program(program_, kernels_, shapes, known));
+    sharing_ = share_buffers(program_, kernels_, inference);
+    signature_->descs = std::move(inference.descs);
+    signature_->open = std::move(inference.open);
+    if (signature_->open.ok()) signature_->outputs = program_.output_values();
+    for (int step = 0; step < inference.end; ++step) {
+      if (!sharing_.skipped[static_cast<size_t>(step)]) FXQ_RETURN_IF_ERROR(bind_step(step));
     }
     place_outside();
     place_arena();
@@ -157,9 +161,10 @@ class Binder {
 
 absl::StatusOr<std::unique_ptr<Signature>> bind_signature(
     const Program& program, const ResolvedKernels& kernels,
-    absl::Span<const std::vector<int64_t>> shapes, int threads, PackedCache* packed) {
+    absl::Span<const std::vector<int64_t>> shapes, const DataShapes& known, int threads,
+    PackedCache* packed) {
   try {
-    return Binder(program, kernels, threads, packed).bind(shapes);
+    return Binder(program, kernels, threads, packed).bind(shapes, known);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("there is not enough memory for these input shapes");
   } catch (const std::exception& error) {

@@ -42,11 +42,13 @@ struct BoundCall {
 
 struct Signature {
   std::vector<std::vector<int64_t>> shapes;  // of the program's inputs
+  DataShapes data_shapes;                    // what data decided when it was bound
+  absl::Status open;                         // not OK: it ends early, or guards fail (Inference)
   std::vector<Desc> descs;                   // of every value
   std::vector<Place> places;                 // of every value
   std::vector<BoundCall> calls;              // the steps that have something to do
   std::vector<int> converted_inputs;         // inputs that are put into storage order first
-  std::vector<ValueId> outputs;              // leaves of the program's output
+  std::vector<ValueId> outputs;              // leaves of the program's output; none if open
   size_t arena_bytes = 0;
   size_t unshared_bytes = 0;
   size_t worker_scratch_bytes = 0;
@@ -54,6 +56,7 @@ struct Signature {
 
 absl::StatusOr<std::unique_ptr<Signature>> bind_signature(
     const Program& program, const ResolvedKernels& kernels,
-    absl::Span<const std::vector<int64_t>> shapes, int threads, PackedCache* packed);
+    absl::Span<const std::vector<int64_t>> shapes, const DataShapes& known, int threads,
+    PackedCache* packed);
 
 }  // namespace fxq

@@ -4,8 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
@@ -17,6 +17,7 @@
 
 #include "fxq/base/status.h"
 #include "fxq/graph/tensor_convert.h"
+#include "fxq/runtime/data_shapes.h"
 #include "fxq/runtime/lower/aten_call.h"
 #include "fxq/runtime/lower/script_bytes.h"
 
@@ -100,10 +101,12 @@ bool is_shape_question(const Step& step) {
 
 class AtenStep : public BoundStep {
  public:
-  AtenStep(Runner run, Descs inputs, Descs outputs)
+  AtenStep(Runner run, const Step& step, Descs inputs, Descs outputs)
       : run_(std::move(run)),
         inputs_(inputs.begin(), inputs.end()),
-        outputs_(outputs.begin(), outputs.end()) {}
+        outputs_(outputs.begin(), outputs.end()) {
+    for (ValueId id : step.outputs) is_used_.push_back(id != kNoValue);
+  }
 
   int slices(int) const override { return 1; }
   std::string implementation() const override { return "aten"; }
@@ -120,34 +123,49 @@ class AtenStep : public BoundStep {
       return at::from_blob(bytes, inputs_[i].dims, options_of(inputs_[i].dtype));
     });
     FXQ_ASSIGN_OR_RETURN(const Values results, run_(inputs));
+    std::vector<at::Tensor> tensors(outputs_.size());
     for (size_t i = 0; i < outputs_.size(); ++i) {
-      FXQ_RETURN_IF_ERROR(copy_out(i, results, buffers.outputs[i]));
+      if (outputs_[i].kind != ValueKind::kTensor || !is_used_[i]) continue;
+      const bool is_none = is_nothing(results.at(i));
+      if (is_none != outputs_[i].absent) {
+        return absl::UnimplementedError(fmt::format(
+            "its result {} is {}; a program needs to know beforehand", i,
+            is_none ? "None for this data" : "None for zeros and a tensor for this data"));
+      }
+      if (is_none) continue;
+      FXQ_ASSIGN_OR_RETURN(tensors[i], result_tensor(results[i]));
+    }
+    FXQ_RETURN_IF_ERROR(check_shapes(tensors));
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      std::byte* target = buffers.outputs[i];
+      if (tensors[i].defined() && target != nullptr) {
+        std::memcpy(target, tensors[i].data_ptr(), tensors[i].nbytes());
+      }
     }
     return absl::OkStatus();
   }
 
-  absl::Status copy_out(size_t i, const Values& results, std::byte* target) const {
-    if (outputs_[i].kind != ValueKind::kTensor || outputs_[i].absent || !target) {
-      return absl::OkStatus();
+  static absl::StatusOr<at::Tensor> result_tensor(const c10::IValue& value) {
+    if (value.isScalar()) return number_tensor(value);
+    if (value.isTensor()) return value.toTensor().contiguous();
+    return absl::UnimplementedError("its result is " + value.tagKind() +
+                                    " for this data; a program needs a tensor beforehand");
+  }
+
+  absl::Status check_shapes(const std::vector<at::Tensor>& tensors) const {
+    ResultShapes shapes;
+    bool differ = false;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      shapes.push_back(tensors[i].defined() ? tensors[i].sizes().vec() : outputs_[i].dims);
+      differ = differ || shapes.back() != outputs_[i].dims;
     }
-    const c10::IValue& value = results.at(i);
-    if (!value.isScalar() && !value.isTensor()) {
-      return absl::UnimplementedError("its result is " + value.tagKind() +
-                                      " for this data; a program needs a tensor beforehand");
-    }
-    const at::Tensor result =
-        value.isScalar() ? number_tensor(value) : value.toTensor().contiguous();
-    if (result.sizes() != c10::IntArrayRef(outputs_[i].dims)) {
-      return absl::UnimplementedError(
-          "the shape of its result depends on the data; a program needs it beforehand");
-    }
-    std::memcpy(target, result.data_ptr(), result.nbytes());
-    return absl::OkStatus();
+    return differ ? results_have_shapes(shapes) : absl::OkStatus();
   }
 
   Runner run_;
   std::vector<Desc> inputs_;
   std::vector<Desc> outputs_;
+  std::vector<bool> is_used_;
 };
 
 class AtenProvider : public KernelProvider {
@@ -173,16 +191,14 @@ class AtenProvider : public KernelProvider {
   absl::StatusOr<std::unique_ptr<BoundStep>> bind(const Step& step, Descs inputs, Descs outputs,
                                                   BindContext&) const override {
     FXQ_ASSIGN_OR_RETURN(Runner run, runner(step, inputs));
-    return std::unique_ptr<BoundStep>(new AtenStep(std::move(run), inputs, outputs));
+    return std::unique_ptr<BoundStep>(new AtenStep(std::move(run), step, inputs, outputs));
   }
 
  private:
   absl::StatusOr<std::vector<Desc>> infer_unguarded(const Step& step, Descs inputs) const {
     c10::InferenceMode inference;
     FXQ_ASSIGN_OR_RETURN(const Runner run, runner(step, inputs));
-    FXQ_ASSIGN_OR_RETURN(const Values results, run(gather(inputs, [&](size_t i) {
-                           return at::zeros(inputs[i].dims, options_of(inputs[i].dtype));
-                         })));
+    FXQ_ASSIGN_OR_RETURN(const Values results, run_on_numbers(run, inputs));
     if (results.size() < step.outputs.size()) {
       return absl::InvalidArgumentError(
           fmt::format("gives {} results, {} are used", results.size(), step.outputs.size()));
@@ -199,6 +215,24 @@ class AtenProvider : public KernelProvider {
       descs.push_back(std::move(desc));
     }
     return descs;
+  }
+
+  // Zeros are indices of anything; lengths are one at least.
+  static absl::StatusOr<Values> run_on_numbers(const Runner& run, Descs inputs) {
+    const auto filled = [&](int64_t number) {
+      return gather(inputs, [&](size_t i) {
+        return at::full(inputs[i].dims, number, options_of(inputs[i].dtype));
+      });
+    };
+    try {
+      return run(filled(0));
+    } catch (const std::exception& error) {
+      try {
+        return run(filled(1));
+      } catch (const std::exception&) {
+        return absl::InvalidArgumentError(message_without_backtrace(error));
+      }
+    }
   }
 
   absl::StatusOr<Runner> runner(const Step& step, Descs inputs) const {
