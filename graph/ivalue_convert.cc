@@ -116,13 +116,24 @@ std::vector<Type> types_of(c10::ArrayRef<c10::IValue> items) {
   return types;
 }
 
-// One type for all elements: the first, if they agree.
+// What both say: dtype, rank, sizes.
+Type common(Type a, const Type& b) {
+  if (a == b) return a;
+  if (!a.is_tensor() || !b.is_tensor()) return {};
+  if (a.dtype != b.dtype) a.dtype = std::nullopt;
+  if (a.rank() != b.rank()) a.dims = std::nullopt;
+  for (size_t i = 0; a.dims && i < a.dims->size(); ++i) {
+    if (!((*a.dims)[i] == (*b.dims)[i])) (*a.dims)[i] = {};
+  }
+  return a;
+}
+
+// One type for all elements.
 Type element_type(const std::vector<Type>& types) {
   if (types.empty()) return {};
-  for (const Type& type : types) {
-    if (type != types[0]) return type.is_tensor() ? Type::tensor() : Type{};
-  }
-  return types[0];
+  Type result = types[0];
+  for (const Type& type : types) result = common(std::move(result), type);
+  return result;
 }
 
 }  // namespace
@@ -205,7 +216,8 @@ Type type_of(const c10::IValue& value) {
     const at::Tensor& tensor = value.toTensor();
     if (!tensor.defined()) return Type::of(Type::Kind::kNone);
     const auto dtype = dtype_of(tensor);
-    return dtype ? Type::tensor(*dtype, tensor.sizes().vec()) : Type::tensor();
+    if (tensor.is_nested() || !dtype) return Type::tensor();  // nested: it has no sizes
+    return Type::tensor(*dtype, tensor.sizes().vec());
   }
   if (value.isInt()) return Type::of(Type::Kind::kInt);
   if (value.isDouble()) return Type::of(Type::Kind::kFloat);

@@ -112,12 +112,9 @@ void ScriptReader::unpack(const JitNode* node) {
   }
 }
 
-// How many tensors a list from a node has: what was asked for, or what the example gave.
+// How many tensors a list from a node has, by the example: chunk may give fewer than were asked
+// for.
 std::optional<int64_t> ScriptReader::count_of(const ValuePtr& list) {
-  const OpView view(gm_, list->node);
-  if (view.op() == OpId::kChunk && view.attr("chunks").is_constant()) {
-    return view.attr_int("chunks");
-  }
   if (!options_.example || list->from_data) return std::nullopt;
   const auto seen = options_.example->value_of(list->node);
   if (!seen.ok() || !seen->isTensorList()) return std::nullopt;

@@ -65,7 +65,7 @@ void ScriptReader::guard(const std::string& text) {
 
 void ScriptReader::guard(const std::string& text, const ValuePtr& value, const c10::IValue& holds) {
   if (!is_shape_question(value->node)) return guard(text);
-  if (!guarded_.insert(text).second) return;
+  if (!guarded_.insert(text + value->node->name()).second) return;
   ValuePtr condition = value;
   if (holds.isInt()) condition = emitter_.call("aten::eq.int", {value, make_constant(holds)});
   if (holds.isBool() && !holds.toBool()) condition = emitter_.call("aten::__not__", {value});

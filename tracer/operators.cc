@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "fxq/graph/interpreter.h"
+#include "fxq/graph/view.h"
 #include "fxq/tracer/aliases.h"
 #include "fxq/tracer/example_runner.h"
 #include "fxq/tracer/rank.h"
@@ -38,13 +39,22 @@ bool reads_only_metadata(const c10::Symbol& kind) {
   return kind.is_prim() || names->count(kind.toQualString()) != 0;
 }
 
-// True if a number that this op returns depends on elements of tensors, not on sizes alone.
-bool result_is_data(const c10::Symbol& kind, const std::vector<ValuePtr>& args) {
+bool is_list_of_tensors(const c10::TypePtr& type) {
+  const auto list = type->cast<c10::ListType>();
+  return list && list->getElementType()->kind() == c10::TypeKind::TensorType;
+}
+
+// True if a number that this op returns depends on elements of tensors, not on sizes alone. How
+// many tensors unbind, chunk or split give, sizes say.
+bool result_is_data(const torch::jit::Node* node, const std::vector<ValuePtr>& args) {
+  const c10::Symbol kind = node->kind();
+  const bool of_sizes = reads_only_metadata(kind) ||
+                        (node->outputs().size() == 1 && is_list_of_tensors(node->output()->type()));
   bool found = false;
   for (const ValuePtr& arg : args) {
     for_each_part(arg, [&](const ValuePtr& part) {
       const bool tensor = part->is(Value::Kind::kNode) && part->node->type.is_tensor();
-      found |= part->from_data || (tensor && !reads_only_metadata(kind));
+      found |= part->from_data || (tensor && !of_sizes);
     });
   }
   return found;
@@ -61,9 +71,11 @@ bool is_identity(const c10::Symbol& kind) {
 }
 
 // An input, or what its op makes anew, if only as a view: not what may be the op's operand itself
-// (contiguous).
+// (contiguous, dropout, and what we know nothing of).
 bool is_own_object(const Value& value) {
   if (value.node->is(NodeKind::kPlaceholder) || value.view) return true;
+  const Rule rule = op_def(value.node->op()).rule;
+  if (rule != Rule::kWeighted && rule != Rule::kObserved) return false;
   const c10::FunctionSchema* schema = value.node->schema();
   return schema && !written_argument(*schema) && !aliased_argument(*schema, 0);
 }
@@ -173,6 +185,7 @@ std::optional<bool> ScriptReader::is_instance(const JitNode* node, const ValuePt
   const bool may_be = std::any_of(wanted.begin(), wanted.end(),
                                   [&](const c10::TypePtr& one) { return one->isSubtypeOf(*type); });
   if (!may_be) return false;
+  if (value->from_data) return std::nullopt;
   const bool can_run = options_.example && value->is(Value::Kind::kNode);
   const auto seen = can_run ? options_.example->value_of(value->node)
                             : absl::StatusOr<c10::IValue>(absl::UnknownError("no example"));
@@ -185,6 +198,15 @@ std::optional<bool> ScriptReader::is_instance(const JitNode* node, const ValuePt
   guard(fmt::format("{}: %{} is {}, as for the example inputs", line_of(node), value->node->name(),
                     seen->type()->repr_str()));
   return is_one(*seen->type());
+}
+
+// isinstance as a node of its own.
+ValuePtr ScriptReader::ask_instance(const JitNode* node, const ValuePtr& value) {
+  auto graph = std::make_shared<torch::jit::Graph>();
+  JitValue* input = graph->addInput()->setType(node->input()->type());
+  JitNode* copy = graph->createClone(const_cast<JitNode*>(node), [&](JitValue*) { return input; });
+  graph->registerOutput(graph->insertNode(copy)->output());
+  return call_opaque_graph(std::move(graph), {value}, "isinstance", node);
 }
 
 bool ScriptReader::fold_identity(const JitNode* node, const std::vector<ValuePtr>& args) {
@@ -208,7 +230,9 @@ bool ScriptReader::fold_identity(const JitNode* node, const std::vector<ValuePtr
   }
   if (kind == prim::isinstance) {
     const auto known = is_instance(node, args[0]);
+    const bool only_running_tells = !known && args[0]->from_data;
     if (known) bind(node->output(), make_constant(*known));
+    if (only_running_tells) bind(node->output(), ask_instance(node, args[0]));
     return true;
   }
   return false;
@@ -237,9 +261,20 @@ bool ScriptReader::fold_rank(const JitNode* node, const ValuePtr& tensor) {
   return true;
 }
 
+// len(x.unbind(dim)) -> x.size(dim)
+bool ScriptReader::fold_count(const JitNode* node, const ValuePtr& list) {
+  if (node->kind() != aten::len || list->node->op() != OpId::kUnbind) return false;
+  const OpView unbind(gm_, list->node);
+  const ValuePtr tensor = make_node_value(unbind.operand(0), c10::TensorType::get());
+  const ValuePtr dim = make_constant(unbind.attr_int("dim", 0));
+  bind(node->output(), emitter_.call("aten::size.int", {tensor, dim}));
+  return true;
+}
+
 bool ScriptReader::fold_size(const JitNode* node, const std::vector<ValuePtr>& args) {
   if (args.empty() || !args[0]->is(Value::Kind::kNode)) return false;
   if (node->kind() == aten::dim) return fold_rank(node, args[0]);
+  if (fold_count(node, args[0])) return true;
   if (fold_known_size(node, args)) return true;
   if (!is_sizes(args[0])) return false;
   const ValuePtr tensor = make_node_value(args[0]->node->args()[0].node(), c10::TensorType::get());
@@ -355,7 +390,7 @@ void ScriptReader::emit_operator(const JitNode* node, const std::vector<ValuePtr
   for (const JitValue* output : node->outputs()) types.push_back(output->type());
   if (types.empty()) types.push_back(c10::NoneType::get());
   const std::vector<ValuePtr> results = emitter_.call(*schema, args, types);
-  const bool from_data = result_is_data(node->kind(), args);
+  const bool from_data = result_is_data(node, args);
   for (size_t i = 0; i < node->outputs().size(); ++i) {
     const bool is_tensor = types[i]->kind() == c10::TypeKind::TensorType;
     if (!is_tensor && from_data) results[i]->from_data = true;

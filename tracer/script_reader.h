@@ -98,10 +98,12 @@ class ScriptReader {
   // -- operators (operators.cc)
   void call_operator(const JitNode* node);
   bool fold(const JitNode* node, const std::vector<ValuePtr>& args);
+  ValuePtr ask_instance(const JitNode* node, const ValuePtr& value);
   bool fold_identity(const JitNode* node, const std::vector<ValuePtr>& args);
   std::optional<bool> is_same_object(const JitNode* node, const ValuePtr& left,
                                      const ValuePtr& right);
   std::optional<bool> is_instance(const JitNode* node, const ValuePtr& value);
+  bool fold_count(const JitNode* node, const ValuePtr& list);
   bool fold_size(const JitNode* node, const std::vector<ValuePtr>& args);
   bool fold_known_size(const JitNode* node, const std::vector<ValuePtr>& args);
   bool fold_rank(const JitNode* node, const ValuePtr& tensor);

@@ -103,6 +103,27 @@ bool takes_default(const c10::Argument& argument, const TraceOptions& options, s
   return argument.default_value() && opened >= options.example_inputs.size();
 }
 
+// An Optional argument is what the example says: a tensor, or None.
+bool is_optional(const c10::Argument& argument) {
+  return argument.type()->kind() == c10::TypeKind::OptionalType;
+}
+
+ValuePtr make_input(const c10::Argument& argument, const c10::IValue* example, Emitter& emitter) {
+  if (!example || !is_optional(argument)) {
+    const ValuePtr input = emitter.placeholder(argument.name(), argument.type());
+    if (example) take_rank(*example, *input);
+    return input;
+  }
+  if (example->isNone()) {
+    emitter.placeholder(argument.name(), c10::NoneType::get());
+    return make_constant(c10::IValue(), argument.type());
+  }
+  const c10::TypePtr type = argument.type()->expectRef<c10::OptionalType>().getElementType();
+  const ValuePtr input = emitter.placeholder(argument.name(), type);
+  take_rank(*example, *input);
+  return input;
+}
+
 // What the graph takes for granted instead of taking an input.
 std::vector<std::string> default_arguments(const c10::FunctionSchema& schema,
                                            const TraceOptions& options) {
@@ -111,7 +132,12 @@ std::vector<std::string> default_arguments(const c10::FunctionSchema& schema,
   for (size_t i = 1; i < schema.arguments().size(); ++i) {
     const c10::Argument& argument = schema.arguments()[i];
     if (options.concrete_args.count(argument.name()) != 0) continue;
-    if (!takes_default(argument, options, opened++)) continue;
+    const size_t at = opened++;
+    if (at < options.example_inputs.size() && is_optional(argument)) {
+      texts.push_back(fmt::format("argument {} is {}, as in the example inputs", argument.name(),
+                                  options.example_inputs[at].isNone() ? "None" : "not None"));
+    }
+    if (!takes_default(argument, options, at)) continue;
     texts.push_back(fmt::format("argument {} is its default, {}", argument.name(),
                                 fmt::streamed(*argument.default_value())));
   }
@@ -130,13 +156,14 @@ std::vector<ValuePtr> make_inputs(const c10::FunctionSchema& schema, const Trace
       inputs.push_back(from_ivalue(concrete->second, argument.type()));
       continue;
     }
-    const bool has_example = opened < options.example_inputs.size();
-    if (takes_default(argument, options, opened++)) {
+    const size_t at = opened++;
+    if (takes_default(argument, options, at)) {
       inputs.push_back(from_ivalue(*argument.default_value(), argument.type()));
       continue;
     }
-    inputs.push_back(emitter.placeholder(argument.name(), argument.type()));
-    if (has_example) take_rank(options.example_inputs[opened - 1], *inputs.back());
+    const bool has_example = at < options.example_inputs.size();
+    inputs.push_back(
+        make_input(argument, has_example ? &options.example_inputs[at] : nullptr, emitter));
   }
   return inputs;
 }

@@ -345,7 +345,7 @@ TEST(Errors, ShapesThatDoNotFitNameTheNode) {
   ASSERT_TRUE(gm.ok()) << gm.status();
   const absl::Status status = propagate_shapes(*gm, {at::ones({2, 2})});
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("%mm"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("%matmul"));
 }
 
 }  // namespace

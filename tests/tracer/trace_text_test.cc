@@ -104,6 +104,22 @@ def forward(self, x):
   %add = add(%getitem_2, %getitem_3)
   return (%getitem, %add)
 })"},
+    {"ProductsOfMatricesAreMatmulOrLinear", R"(
+def forward(self, x):
+    y = x.flatten(0, 2).narrow(1, 0, 3)
+    return torch.mm(y, self.m.t()).sum() + torch.mm(y, y.t())
+)",
+     R"(graph (%x) {
+  %flatten = flatten(%x, 0, 2)
+  %narrow = narrow(%flatten, 1, 0, 3)
+  %m = get_attr @m
+  %linear = linear(%narrow, %m)
+  %sum = aten::sum(%linear)
+  %t = t(%narrow)
+  %matmul = matmul(%narrow, %t)
+  %add = add(%sum, %matmul)
+  return %add
+})"},
     {"MethodsAreReadInPlace", R"(
 def twice(self, x):
     return x + x

@@ -51,6 +51,7 @@ bool clamp_to_relu6(Call&, const CanonicalContext&);
 bool addmm_to_linear(Call&, const CanonicalContext&);
 // matmul(x, t(w)) -> linear(x, w)
 bool matmul_to_linear(Call&, const CanonicalContext&);
+bool mm_to_matmul(Call&, const CanonicalContext&);
 // add.Tensor(x, Tensor{1}) -> add.Scalar
 bool tensor_to_scalar(Call&, const CanonicalContext&);
 // Shapes.

@@ -1,4 +1,5 @@
-// addmm(bias, x, t(w)) -> linear(x, w, bias)        matmul(x, t(w)) -> linear(x, w)
+// addmm(bias, x, t(w)) -> linear(x, w, bias)        matmul(x, t(w)) -> linear(x, w)        mm ->
+// matmul
 // Exact: ATen's linear of a 2-d input is that addmm; w must be a module's tensor of two dimensions.
 #include <ATen/core/Tensor.h>
 
@@ -35,6 +36,11 @@ bool matmul_to_linear(Call& call, const CanonicalContext& context) {
   const ValuePtr weight = transposed_weight(call.args[1], context);
   if (!weight) return false;
   return call.become("aten::linear", {call.args[0], weight, make_constant(c10::IValue())});
+}
+
+// Of two matrices matmul is mm.
+bool mm_to_matmul(Call& call, const CanonicalContext&) {
+  return call.become("aten::matmul", call.args);
 }
 
 }  // namespace fxq

@@ -25,6 +25,7 @@ const std::unordered_multimap<std::string, Rewrite>& table() {
       {"aten::clamp", clamp_to_relu6},
       {"aten::addmm", addmm_to_linear},
       {"aten::matmul", matmul_to_linear},
+      {"aten::mm", mm_to_matmul},
       {"aten::add.Tensor", tensor_to_scalar},
       {"aten::sub.Tensor", tensor_to_scalar},
       {"aten::mul.Tensor", tensor_to_scalar},

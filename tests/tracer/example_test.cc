@@ -1,0 +1,161 @@
+// What example inputs decide, and what they must not: values that data gives.
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include "fxq/graph/leaf_module.h"
+#include "fxq/graph/text.h"
+#include "fxq/tracer/shape_prop.h"
+#include "script_source.h"
+
+namespace fxq {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+TraceOptions with_example(std::vector<c10::IValue> inputs) {
+  TraceOptions options;
+  options.example_inputs = std::move(inputs);
+  return options;
+}
+
+// torch's own scripted LSTMs: for i in range(len(x.unbind(0))). It stayed TorchScript.
+TEST(Example, LoopsOverAnUnboundSequenceAreUnrolled) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    steps = x.unbind(0)
+    h = torch.zeros_like(steps[0])
+    for i in range(len(steps)):
+        h = torch.tanh(steps[i] + h)
+    return h
+)");
+  const at::Tensor x = at::randn({3, 2, 4});
+  auto gm = trace(module, with_example({x}));
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_THAT(gm->module_paths(), IsEmpty());
+  expect_equal_results(module, *gm, {x});
+  EXPECT_THAT(std::string(gm->forward({at::randn({4, 2, 4})}).status().message()),
+              HasSubstr("is 3, as for the example inputs"));
+}
+
+// A decoder's cache: the branch on `k is not None` stayed TorchScript.
+TEST(Example, OptionalInputsAreWhatTheExampleHas) {
+  const auto module = script_module(R"(
+def forward(self, x, k: Optional[Tensor]):
+    if k is not None:
+        x = torch.cat([k, x], 0)
+    return x + 1
+)");
+  const at::Tensor x = at::randn({2, 4}), k = at::randn({3, 4});
+  auto given = trace(module, with_example({x, k}));
+  ASSERT_TRUE(given.ok()) << given.status();
+  EXPECT_THAT(given->module_paths(), IsEmpty());
+  EXPECT_THAT(given->guards, Contains("argument k is not None, as in the example inputs"));
+  expect_equal_results(module, *given, {x, k});
+  auto left_out = trace(module, with_example({x, c10::IValue()}));
+  ASSERT_TRUE(left_out.ok()) << left_out.status();
+  EXPECT_THAT(left_out->module_paths(), IsEmpty());
+  EXPECT_THAT(left_out->guards, Contains("argument k is None, as in the example inputs"));
+  expect_equal_results(module, *left_out, {x, c10::IValue()});
+}
+
+// chunk(4) of six columns gives three parts: "index 3 is outside of 3 elements".
+TEST(Example, ChunkMayGiveFewerPartsThanWereAskedFor) {
+  const auto module = script_module(R"(
+def forward(self, x, y):
+    return torch.cat([x] + y.chunk(4, 1), 1)
+)");
+  const at::Tensor x = at::randn({2, 3}), six = at::randn({2, 6});
+  auto gm = trace(module, with_example({x, six}));
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  expect_equal_results(module, *gm, {x, six});
+  auto any = trace(module);
+  ASSERT_TRUE(any.ok()) << any.status();
+  expect_equal_results(module, *any, {x, six});
+  expect_equal_results(module, *any, {x, at::randn({2, 8})});
+}
+
+// The example's answer was taken for every input.
+TEST(Example, DoesNotDecideTheTypeOfWhatDataGives) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    y: Optional[Tensor] = None
+    if bool(x.sum() > 0):
+        y = x * 2
+    z = x + 1
+    if isinstance(y, Tensor):
+        z = z + y
+    else:
+        z = z - 1
+    return z
+)");
+  auto gm = trace(module, with_example({-at::ones({2, 3})}));
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  expect_equal_results(module, *gm, {-at::ones({2, 3})});
+  expect_equal_results(module, *gm, {at::ones({2, 3})});
+}
+
+// The second assert of one source line was lost.
+TEST(Example, EveryCallAssertsForItself) {
+  const auto module = script_module(R"(
+def half(self, x):
+    assert x.size(0) % 2 == 0, "even, please"
+    return x[: x.size(0) // 2]
+
+def forward(self, x):
+    return self.half(self.half(x))
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_EQ(gm->graph().find_all(OpId::kGuard).size(), 2u);
+  EXPECT_TRUE(gm->forward({at::ones({4})}).ok());
+  EXPECT_THAT(std::string(gm->forward({at::ones({6})}).status().message()),
+              HasSubstr("even, please"));
+}
+
+// atleast_3d gives the tensor itself where it has three dimensions; its schema does not say so.
+TEST(Example, AnOpMayReturnItsOperand) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    y = x + 1
+    if torch.atleast_3d(y) is y:
+        return y * 2
+    return y * 3
+)");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  expect_equal_results(module, *gm, {at::ones({2, 3, 4})});
+  expect_equal_results(module, *gm, {at::ones({3, 4})});
+}
+
+TEST(Example, PartsOfUnequalSizesHaveADtype) {
+  const auto module = script_module(R"(
+def forward(self, x):
+    a, b = x.split([1, 3], 1)
+    return a + b
+)");
+  const at::Tensor x = at::randn({2, 4});
+  auto gm = trace(module, with_example({x}));
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  ASSERT_TRUE(propagate_shapes(*gm, {x}).ok());
+  EXPECT_THAT(print_text(*gm), HasSubstr("list(f32[2,?])"));
+}
+
+// "Internal error: NestedTensorImpl doesn't support sizes"
+TEST(Example, NestedTensorsHaveNoShape) {
+  const auto module = script_module(R"(
+def forward(self, x, keep):
+    return torch.to_padded_tensor(torch._nested_tensor_from_mask(x, keep), 0.0)
+)");
+  const at::Tensor x = at::randn({2, 3, 4});
+  const at::Tensor keep = at::tensor({1, 1, 0, 1, 1, 1}).view({2, 3}).to(at::kBool);
+  auto gm = trace(module, with_example({x, keep}));
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  const absl::Status status = propagate_shapes(*gm, {x, keep});
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(gm->graph().output_node()->args()[0].node()->type.to_string(), "f32[2,3,4]");
+}
+
+}  // namespace
+}  // namespace fxq
