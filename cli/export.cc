@@ -13,6 +13,7 @@
 #include "fxq/cli/feed.h"
 #include "fxq/cli/float_model.h"
 #include "fxq/cli/model_file.h"
+#include "fxq/cli/onnx_runtime.h"
 #include "fxq/cli/validate_onnx.h"
 #include "fxq/export/onnx_export.h"
 
@@ -85,6 +86,30 @@ absl::Status add_axes(const std::string& text, DynamicAxes& axes) {
   return absl::OkStatus();
 }
 
+// Where the file is made, to be looked at before it takes the place of what `output` holds.
+class Draft {
+ public:
+  explicit Draft(const std::string& output) : folder_(output), output_(output) {}
+
+  std::string path() const { return folder_.file(name()); }
+  absl::Status publish(const ExportSummary& summary) const {
+    std::error_code error;
+    const auto move = [&](const std::string& from, const std::string& to) {
+      if (!error) std::filesystem::rename(from, to, error);
+    };
+    if (!summary.external_data.empty()) move(summary.external_data, output_ + ".data");
+    move(path(), output_);
+    if (!error) return absl::OkStatus();
+    return absl::UnavailableError(fmt::format("{}: {}", output_, error.message()));
+  }
+
+ private:
+  std::string name() const { return std::filesystem::path(output_).filename().string(); }
+
+  const ScratchFolder folder_;
+  const std::string output_;
+};
+
 // What was exported, from what, with which inputs ({}: the export found types that run).
 struct Exported {
   GraphModule model;
@@ -151,13 +176,15 @@ std::vector<std::string> sizes_of(const std::vector<c10::IValue>& inputs) {
   return texts;
 }
 
-// A file that says something else than the graph does not stay.
-absl::Status validate(const ExportArguments& arguments, const Exported& exported) {
+// A file that says something else than the graph is not handed over.
+absl::Status validate(const ExportArguments& arguments, const Exported& exported,
+                      const std::string& path) {
   ValidationRequest request;
   request.model = &exported.model;
-  request.path = arguments.output;
+  request.path = path;
   request.summary = exported.summary;
   if (arguments.profile == "ort") request.profile = ExportProfile::kOrt;
+  if (arguments.format == "qoperator") request.format = QuantFormat::kQOperator;
   request.inputs = exported.args;
   if (request.inputs.empty()) {
     FXQ_ASSIGN_OR_RETURN(request.inputs, inputs_for(exported.model, exported.summary));
@@ -176,24 +203,21 @@ absl::Status validate(const ExportArguments& arguments, const Exported& exported
     print_report(report);
   }
   if (report.failures.empty()) return absl::OkStatus();
-  std::filesystem::remove(arguments.output);
-  if (!exported.summary.external_data.empty()) {
-    std::filesystem::remove(exported.summary.external_data);
-  }
   return absl::InternalError(
-      fmt::format("the exported file does not compute what the graph computes, so it was removed "
-                  "(--no-validate keeps it): {}",
+      fmt::format("the exported file does not compute what the graph computes, so it is not "
+                  "written (--no-validate writes it): {}",
                   fmt::join(report.failures, "; ")));
 }
 
-const char* kind_of(const ExportSummary& summary) {
+const char* kind_of(const ExportArguments& arguments, const ExportSummary& summary) {
   if (summary.is_prepared) return "fake-quant QDQ";
-  return summary.is_quantized ? "QDQ" : "float";
+  if (!summary.is_quantized) return "float";
+  return arguments.format == "qoperator" ? "QOperator" : "QDQ";
 }
 
 void print_summary(const ExportArguments& arguments, const ExportSummary& summary) {
   fmt::print(
-      "{}  opset {}  {}{}\n", kind_of(summary), summary.opset_version,
+      "{}  opset {}  {}{}\n", kind_of(arguments, summary), summary.opset_version,
       fmt::format("{:.2f} MiB", static_cast<double>(summary.file_bytes) / 1048576.0),
       arguments.no_check || !arguments.validate ? "" : "  checker and strict shape inference ok");
   for (const auto& value : summary.inputs) fmt::print("  input  {} {}\n", value.name, value.type);
@@ -205,12 +229,17 @@ void print_summary(const ExportArguments& arguments, const ExportSummary& summar
 
 absl::Status export_model(const ExportArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(const ModelKind kind, model_kind(arguments.model));
+  const Draft draft(arguments.output);
+  ExportArguments drafted = arguments;
+  drafted.output = draft.path();
   FXQ_ASSIGN_OR_RETURN(const Exported exported,
-                       kind == ModelKind::kFxq ? export_fxq(arguments) : export_float(arguments));
+                       kind == ModelKind::kFxq ? export_fxq(drafted) : export_float(drafted));
   print_summary(arguments, exported.summary);
-  if (arguments.validate) FXQ_RETURN_IF_ERROR(validate(arguments, exported));
-  const std::string& data = exported.summary.external_data;
-  if (!data.empty()) fmt::print("wrote {} (weights)\n", data);
+  if (arguments.validate) FXQ_RETURN_IF_ERROR(validate(arguments, exported, drafted.output));
+  FXQ_RETURN_IF_ERROR(draft.publish(exported.summary));
+  if (!exported.summary.external_data.empty()) {
+    fmt::print("wrote {}.data (weights)\n", arguments.output);
+  }
   fmt::print("wrote {}\n", arguments.output);
   return absl::OkStatus();
 }

@@ -34,6 +34,8 @@ for run in runs:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
+    if run["exact_sums"]:
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if not run["optimize"]:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(run["model"], options, providers=["CPUExecutionProvider"])
@@ -80,6 +82,7 @@ absl::StatusOr<nlohmann::json> write_job(const ScratchFolder& folder,
   for (const OnnxRun& run : runs) {
     nlohmann::json job{{"model", run.model},
                        {"optimize", run.optimize},
+                       {"exact_sums", run.exact_sums},
                        {"inputs", nlohmann::json::object()},
                        {"outputs", nlohmann::json::object()}};
     for (const auto& [name, tensor] : run.inputs) {
@@ -129,14 +132,17 @@ absl::StatusOr<std::vector<TensorsByName>> run_in(const OnnxRuntime& runtime,
   return results;
 }
 
-ScratchFolder::ScratchFolder() {
-  std::string pattern = (fs::temp_directory_path() / "fxq_XXXXXX").string();
-  path_ = mkdtemp(pattern.data()) ? pattern : ".";
+ScratchFolder::ScratchFolder(const std::string& beside) {
+  const fs::path folder =
+      beside.empty() ? fs::temp_directory_path() : fs::absolute(beside).parent_path();
+  std::string pattern = (folder / ".fxq_XXXXXX").string();
+  is_made_ = mkdtemp(pattern.data()) != nullptr;
+  path_ = is_made_ ? pattern : folder.string();
 }
 
 ScratchFolder::~ScratchFolder() {
   std::error_code error;
-  if (path_ != ".") fs::remove_all(path_, error);
+  if (is_made_) fs::remove_all(path_, error);
 }
 
 }  // namespace fxq

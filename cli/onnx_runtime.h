@@ -29,6 +29,10 @@ struct OnnxRun {
   // False: every operator as the file has it, Q and DQ in float. True, ONNX Runtime's default: QDQ
   // becomes its integer kernels.
   bool optimize = false;
+  // session.x64quantprecision, which takes effect with `optimize` only: on CPUs without VNNI its
+  // integer kernels saturate sums of pairs at 16 bits otherwise. ONNX Runtime 1.20 dies of it on
+  // QDQ files; it is meant for QLinear operators.
+  bool exact_sums = false;
 };
 // The outputs of each run. Internal carries ONNX Runtime's own words.
 absl::StatusOr<std::vector<TensorsByName>> run_in(const OnnxRuntime& runtime,
@@ -37,7 +41,9 @@ absl::StatusOr<std::vector<TensorsByName>> run_in(const OnnxRuntime& runtime,
 // A directory of one's own; gone with the object.
 class ScratchFolder {
  public:
-  ScratchFolder();
+  // In the system's place for temporary files, or in the folder of `beside`; where none can be
+  // made, that place itself.
+  explicit ScratchFolder(const std::string& beside = "");
   ~ScratchFolder();
   ScratchFolder(const ScratchFolder&) = delete;
   ScratchFolder& operator=(const ScratchFolder&) = delete;
@@ -45,6 +51,7 @@ class ScratchFolder {
 
  private:
   std::string path_;
+  bool is_made_ = false;
 };
 
 }  // namespace fxq

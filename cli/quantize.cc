@@ -19,7 +19,26 @@
 namespace fxq {
 namespace {
 
-void print_report(const QuantizedGraph& model, double sqnr, const std::string& path) {
+// The program beside the float model on the first batch. Sizes that data decides (boxes that are
+// kept) may differ, and say nothing of the values.
+struct Closeness {
+  double worst_sqnr = std::numeric_limits<double>::infinity();
+  size_t compared = 0;
+  size_t of_other_sizes = 0;
+
+  void print() const {
+    if (compared > 0) {
+      fmt::print("SQNR of int8 against float on the first batch: {:.1f} dB\n", worst_sqnr);
+    }
+    if (of_other_sizes > 0) {
+      fmt::print("not compared: {} output(s) whose sizes data decides, other ones than in float\n",
+                 of_other_sizes);
+    }
+  }
+};
+
+void print_report(const QuantizedGraph& model, const Closeness& closeness,
+                  const std::string& path) {
   const QuantReport& report = model.report;
   for (const std::string& note : report.notes) fmt::print("note: {}\n", note);
   fmt::print("ops: {} int8, {} int16, {} float\n", report.count(OpMode::kInt8),
@@ -32,13 +51,13 @@ void print_report(const QuantizedGraph& model, double sqnr, const std::string& p
     fmt::print(stderr, "warning: nothing was quantized; the list says why\n");
   }
   if (has_bpu(model.march())) fmt::print("{}", partition(model.graph_module()).to_string());
-  fmt::print("SQNR of int8 against float on the first batch: {:.1f} dB\n", sqnr);
+  closeness.print();
   fmt::print("wrote {}\n", path);
 }
 
 // Runs the program that is to be written, as its users will.
-absl::StatusOr<double> sqnr_of(const GraphModule& reference, const Program& program,
-                               const std::vector<NamedTensor>& inputs) {
+absl::StatusOr<Closeness> closeness_of(const GraphModule& reference, const Program& program,
+                                       const std::vector<NamedTensor>& inputs) {
   FXQ_ASSIGN_OR_RETURN(const c10::IValue expected, reference.forward(to_values(inputs)));
   ExecutorRequest request;
   request.allow_torchscript = true;
@@ -51,12 +70,18 @@ absl::StatusOr<double> sqnr_of(const GraphModule& reference, const Program& prog
     return absl::InternalError(
         fmt::format("the program has {} outputs, the model {}", outputs.size(), tensors.size()));
   }
-  double worst = std::numeric_limits<double>::infinity();
+  Closeness result;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    FXQ_ASSIGN_OR_RETURN(const double sqnr, sqnr_db(tensors[i], to_at_tensor(outputs[i])));
-    worst = std::min(worst, sqnr);
+    const at::Tensor actual = to_at_tensor(outputs[i]);
+    if (actual.sizes() != tensors[i].sizes()) {
+      ++result.of_other_sizes;
+      continue;
+    }
+    FXQ_ASSIGN_OR_RETURN(const double sqnr, sqnr_db(tensors[i], actual));
+    result.worst_sqnr = std::min(result.worst_sqnr, sqnr);
+    ++result.compared;
   }
-  return worst;
+  return result;
 }
 
 // What its users will meet, said before they do.
@@ -92,10 +117,11 @@ absl::Status quantize(const QuantizeArguments& arguments) {
   Provenance provenance{arguments.model, "", settings.config.preprocess};
   FXQ_ASSIGN_OR_RETURN(provenance.float_hash, file_hash(arguments.model));
   FXQ_ASSIGN_OR_RETURN(const Program program, lower(model.graph_module()));
-  FXQ_ASSIGN_OR_RETURN(const double sqnr, sqnr_of(job.fused(), program, job.first_batch()));
+  FXQ_ASSIGN_OR_RETURN(const Closeness closeness,
+                       closeness_of(job.fused(), program, job.first_batch()));
   FXQ_RETURN_IF_ERROR(save_fxq(model, program, provenance, arguments.output));
   FXQ_RETURN_IF_ERROR(save_prepared(observed, arguments));
-  if (!arguments.quiet) print_report(model, sqnr, arguments.output);
+  if (!arguments.quiet) print_report(model, closeness, arguments.output);
   print_torchscript(model.graph_module(), arguments.output);
   return absl::OkStatus();
 }

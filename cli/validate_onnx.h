@@ -19,6 +19,7 @@ struct ValidationRequest {
   std::vector<c10::IValue> inputs;           // of the model
   std::string path;                          // the file
   ExportProfile profile = ExportProfile::kExact;
+  QuantFormat format = QuantFormat::kQDQ;
   ExportSummary summary;
 };
 

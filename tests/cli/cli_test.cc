@@ -518,6 +518,21 @@ TEST_F(CliTest, HybridModelsAreQuantizedAndDoNotPass) {
   refused(quantize + " --hybrid --config " + in("bad.json"), "unknown key \"module_names\"");
 }
 
+// A file that could not be made took the place of the one that was there.
+TEST_F(CliTest, AnExportThatFailsLeavesTheFormerFile) {
+  std::ofstream(in("m.onnx")) << "the former one";
+  const Outcome failed =
+      fxq("export " + digits("digits.script.pt") + " --shape 1x7x7x7 -o " + in("m.onnx"));
+  EXPECT_EQ(failed.code, 1) << failed.text;
+  EXPECT_EQ(*read_file(in("m.onnx")), "the former one");
+  const Outcome made =
+      fxq("export " + digits("digits.script.pt") + " --external-data -o " + in("m.onnx"));
+  EXPECT_EQ(made.code, 0) << made.text;
+  EXPECT_TRUE(fs::exists(in("m.onnx.data")));
+  const auto left = std::distance(fs::directory_iterator(folder_), fs::directory_iterator());
+  EXPECT_EQ(left, 2) << "nothing else stays behind";
+}
+
 TEST_F(CliTest, WrongUsageExitsWithTwo) {
   EXPECT_EQ(fxq("").code, 2);
   EXPECT_EQ(fxq("quantise m.pt").code, 2);

@@ -11,6 +11,7 @@
 #include "fxq/export/cut_model.h"
 #include "fxq/export/onnx_model.h"
 #include "fxq/quant/compare.h"
+#include "fxq/runtime/isa.h"
 
 namespace fxq::export_test {
 namespace {
@@ -93,7 +94,9 @@ void expect_nodes_within(const GraphModule& model, const std::vector<c10::IValue
   for (const std::string& node : parts.nodes) names.push_back(node + "_q");
   Tensors inputs = named_inputs(*proto, input);
   inputs.insert(parts.inputs.begin(), parts.inputs.end());
-  const auto actual = run_onnx_runtime(*proto, inputs, names);
+  const bool would_saturate = check.options.quant_format == QuantFormat::kQOperator && !has_vnni();
+  const auto actual = run_onnx_runtime(
+      *proto, inputs, names, would_saturate ? Optimizations::kExactSums : Optimizations::kOff);
   ASSERT_TRUE(actual.ok()) << actual.status();
   int64_t differing = 0, total = 0;
   for (const std::string& node : parts.nodes) {
@@ -112,8 +115,10 @@ absl::StatusOr<std::vector<at::Tensor>> run_qdq_model(const QuantizedGraph& mode
   const auto proto = build(model.graph_module(), input, qdq_options(), "QDQ");
   if (!proto) return absl::InternalError("no model");
   const std::vector<std::string> names = output_names(*proto);
-  FXQ_ASSIGN_OR_RETURN(const Tensors actual, run_onnx_runtime(*proto, named_inputs(*proto, input),
-                                                              names, Optimizations::kOn));
+  // Without VNNI its integer kernels saturate.
+  FXQ_ASSIGN_OR_RETURN(const Tensors actual,
+                       run_onnx_runtime(*proto, named_inputs(*proto, input), names,
+                                        has_vnni() ? Optimizations::kOn : Optimizations::kOff));
   return in_order(actual, names);
 }
 

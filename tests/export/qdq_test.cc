@@ -73,6 +73,29 @@ TEST(QdqTest, NodesAreWithinOneStep) {
   expect_nodes_within_one_step(*quantized, net.input);
 }
 
+// Parts of a sigmoid, which is unsigned, of unequal sizes: they went out as signed integers, and
+// what is above 127 was cut off.
+TEST(QdqTest, UnequalPartsOfAnUnsignedValue) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  const FloatNet net = text_net(R"(
+module @conv = conv2d(weight: f32[6,3,3,3], bias: f32[6], padding=[1,1])
+state * = normal(1)
+graph (%x: f32[2,3,8,8]) {
+  %conv = conv2d @conv(%x)
+  %sig = sigmoid(%conv)
+  %parts = split_with_sizes(%sig, [1,2,3], 1)
+  %a = getitem(%parts, 0)
+  %b = getitem(%parts, 1)
+  %c = getitem(%parts, 2)
+  %cat = cat([%c, %a, %b], 1)
+  return %cat
+}
+)");
+  const auto quantized = quantize_net(net);
+  ASSERT_TRUE(quantized);
+  expect_nodes_within_one_step(*quantized, net.input);
+}
+
 // A scalar scale, which opset 10 has already.
 TEST(QdqTest, PerTensorWeights) {
   if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
