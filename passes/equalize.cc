@@ -40,6 +40,19 @@ bool keeps_positive_factors(OpId op) {
   }
 }
 
+// "max_pool2d"
+bool has_spatial_axes(OpId id) {
+  const std::string_view name = op_def(id).name;
+  return name.size() > 2 && name.back() == 'd' && name[name.size() - 2] >= '1' &&
+         name[name.size() - 2] <= '3';
+}
+
+// A pool reads the axes behind the channels only if those are the axes that `first` convolves over.
+bool keeps_channels_apart(OpId op, OpId first) {
+  return !has_spatial_axes(op) ||
+         (has_spatial_axes(first) && spatial_axes(op) == spatial_axes(first));
+}
+
 class Equalizer {
  public:
   explicit Equalizer(GraphModule& gm) : gm_(gm) {
@@ -80,8 +93,8 @@ class Equalizer {
     const Node* value = &node;
     while (value->users().size() == 1) {
       const Node* user = *value->users().begin();
-      if (keeps_positive_factors(user->op()) && OpView(gm_, user).operand(0) == value &&
-          !user->epilogue_add()) {
+      if (keeps_positive_factors(user->op()) && keeps_channels_apart(user->op(), node.op()) &&
+          OpView(gm_, user).operand(0) == value && !user->epilogue_add()) {
         value = user;
         continue;
       }

@@ -84,6 +84,23 @@ graph (%x: f32[2,3,8,8]) {
   EXPECT_TRUE(a.allclose(weight(*gm, "b").abs().amax({0, 2, 3}), 1e-2));
 }
 
+// A pool of two axes behind a linear takes its maximum over features: the function changed.
+TEST(EqualizeTest, APoolThatMixesChannelsIsNoWayThrough) {
+  auto gm = parse_text(R"(
+module @a = linear(weight: f32[8,8], bias: f32[8])
+module @b = linear(weight: f32[4,8], bias: f32[4])
+state * = normal(3)
+graph (%x: f32[2,3,5,8]) {
+  %a = linear @a(%x) : f32[2,3,5,8]
+  %m = max_pool2d(%a, [3,3], [1,1], [1,1]) : f32[2,3,5,8]
+  %b = linear @b(%m) : f32[2,3,5,4]
+  return %b
+}
+)");
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_FALSE(*equalize(*gm));
+}
+
 TEST(EqualizeTest, StaysOutOfWhatIsNotItsOwn) {
   GraphModule bounded = net("relu6");
   const at::Tensor a = weight(bounded, "a");

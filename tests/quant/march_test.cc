@@ -19,6 +19,7 @@ namespace {
 using quant_test::net;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr uint8_t k8 = kQ8, k816 = kQ8 | kQ16, k16 = kQ16, kNo = kQNone;
 
@@ -282,6 +283,10 @@ TEST(MarchTest, LimitsOfMovesDoNotHoldWithinAttention) {
            "%y = transpose(%x, 0, 1) : f32[2,6,8] "
            "{owner=\"a\", class=\"torch.nn.modules.activation.MultiheadAttention\"}");
   EXPECT_THAT(broken(March::BAYES, inside), IsEmpty());
+  const std::string somebody_elses = call("%x: f32[6,2,8]",
+                                          "%y = transpose(%x, 0, 1) : f32[2,6,8] "
+                                          "{owner=\"a\", class=\"__main__.MultiheadAttention\"}");
+  EXPECT_THAT(broken(March::BAYES, somebody_elses), Not(IsEmpty()));
   EXPECT_THAT(broken(March::BAYES, call("%x: f32[6,2,8]", "%y = transpose(%x, 0, 1) : f32[2,6,8]")),
               ElementsAre("it moves dimension 0, the batch, which BAYES does not allow"));
 }

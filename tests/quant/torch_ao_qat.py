@@ -17,7 +17,7 @@ from torch.ao.quantization import FakeQuantize, QConfig
 from torch.ao.quantization.observer import MovingAverageMinMaxObserver, MovingAveragePerChannelMinMaxObserver
 from torch.ao.quantization.quantize_fx import prepare_qat_fx
 
-STEPS, BATCH, RATE = 20, 64, 0.02
+STEPS, BATCH, RATE = 20, 64, 0.01
 
 
 class Net(nn.Module):

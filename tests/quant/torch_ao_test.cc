@@ -63,7 +63,7 @@ TEST_F(TorchAoTest, TheSameLossesPositionsAndScales) {
   const at::Tensor x = array("x.npy"), y = array("y.npy"), losses = array("losses.npy");
   const auto model = prepared(folder_ + "/model.pt", x[0]);
   torch::optim::SGD optimizer(model.graph_module().parameters(),
-                              torch::optim::SGDOptions(0.02).momentum(0.9));
+                              torch::optim::SGDOptions(0.01).momentum(0.9));
   for (int64_t step = 0; step < losses.numel(); ++step) {
     optimizer.zero_grad();
     auto out = model.forward({x[step]});
