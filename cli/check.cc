@@ -15,6 +15,7 @@
 #include "fxq/quant/check_model.h"
 #include "fxq/quant/qconfig_json.h"
 #include "fxq/quant/reason_codes.h"
+#include "fxq/quant/stage.h"
 #include "fxq/tracer/trace.h"
 
 namespace fxq {
@@ -31,7 +32,8 @@ struct CheckArguments {
   bool allow_torchscript = false;
 };
 
-absl::StatusOr<std::vector<c10::IValue>> example_inputs(const CheckArguments& arguments) {
+absl::StatusOr<std::vector<c10::IValue>> example_inputs(const CheckArguments& arguments,
+                                                        const Config& config) {
   if (arguments.inputs.empty() == arguments.shapes.empty()) {
     return absl::InvalidArgumentError(
         "shapes decide what runs where: give --input x.npy or --shape 1x3x224x224, one of them");
@@ -41,6 +43,7 @@ absl::StatusOr<std::vector<c10::IValue>> example_inputs(const CheckArguments& ar
   FeedRequest request;
   request.files = arguments.inputs;
   request.input_names = script_input_names(script, arguments.inputs);
+  request.batch = config.batch.value_or(8);  // as fxq quantize: what broadcasts over it is seen
   FXQ_ASSIGN_OR_RETURN(Dataset data, open_dataset(request));
   FXQ_ASSIGN_OR_RETURN(const std::optional<Batch> batch, data.next());
   if (!batch) return absl::InvalidArgumentError("the input is empty");
@@ -49,7 +52,7 @@ absl::StatusOr<std::vector<c10::IValue>> example_inputs(const CheckArguments& ar
 
 absl::StatusOr<CheckReport> check_script(const CheckArguments& arguments, March march,
                                          const Config& config) {
-  FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> example, example_inputs(arguments));
+  FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> example, example_inputs(arguments, config));
   FXQ_ASSIGN_OR_RETURN(const GraphModule gm,
                        load_float_graph({arguments.model, arguments.leaves}, example));
   CheckOptions options;
@@ -73,9 +76,10 @@ absl::StatusOr<CheckReport> check_any(const CheckArguments& arguments) {
   if (kind == ModelKind::kTorchScript) {
     return check_script(arguments, march.value_or(get_march()), config);
   }
-  FXQ_ASSIGN_OR_RETURN(const QuantizedGraph model,
-                       load_fxq_graph(arguments.model, arguments.allow_torchscript));
-  return check_model(model.graph_module(), march.value_or(model.march()), {});
+  FXQ_ASSIGN_OR_RETURN(const GraphModule gm,
+                       load_fxq_module(arguments.model, arguments.allow_torchscript));
+  FXQ_ASSIGN_OR_RETURN(const March prepared, march_of(gm));
+  return check_model(gm, march.value_or(prepared), {});
 }
 
 absl::Status check(const CheckArguments& arguments) {

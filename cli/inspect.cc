@@ -60,9 +60,7 @@ absl::StatusOr<GraphModule> load_pt(const InspectArguments& arguments) {
 absl::StatusOr<GraphModule> load_any(const InspectArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(const ModelKind kind, model_kind(arguments.model));
   if (kind == ModelKind::kTorchScript) return load_pt(arguments);
-  FXQ_ASSIGN_OR_RETURN(QuantizedGraph model,
-                       load_fxq_graph(arguments.model, arguments.allow_torchscript));
-  return std::move(model.graph_module());
+  return load_fxq_module(arguments.model, arguments.allow_torchscript);
 }
 
 std::string call_text(const Node& node) {

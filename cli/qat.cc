@@ -155,6 +155,8 @@ absl::StatusOr<QatTrainer> make_trainer(const QatArguments& arguments, const Qua
   FXQ_ASSIGN_OR_RETURN(const QConfigDict qconfigs, training_qconfigs(arguments, job));
   PrepareOptions prepare;
   prepare.march = job.settings().march;
+  prepare.hybrid = arguments.job.hybrid;
+  prepare.hybrid_dict = job.settings().config.hybrid_dict;
   FXQ_ASSIGN_OR_RETURN(ObservedGraphModule model, prepare_qat_fx(calibrated, qconfigs, prepare));
   if (arguments.restart) remove_checkpoint(options.checkpoint);
   FXQ_ASSIGN_OR_RETURN(QatTrainer trainer, QatTrainer::create(std::move(model), options));

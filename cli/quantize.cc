@@ -37,16 +37,27 @@ struct Closeness {
   }
 };
 
+std::string float_line(const OpStatus& op) {
+  return fmt::format("{}: %{} ({}) {} {}", op.mode == OpMode::kFloat ? "float" : "through float",
+                     op.node, op.op, op.code, op.reason);
+}
+
+// --strict
+absl::Status check_strict(const QuantReport& report) {
+  std::vector<std::string> lines;
+  for (const OpStatus* op : report.computed_in_float()) lines.push_back(float_line(*op));
+  if (lines.empty()) return absl::OkStatus();
+  return gate_missed(fmt::format("--strict: {} of {} ops are computed in float:\n  {}",
+                                 lines.size(), report.ops.size(), fmt::join(lines, "\n  ")));
+}
+
 void print_report(const QuantizedGraph& model, const Closeness& closeness,
                   const std::string& path) {
   const QuantReport& report = model.report;
   for (const std::string& note : report.notes) fmt::print("note: {}\n", note);
   fmt::print("ops: {} int8, {} int16, {} float\n", report.count(OpMode::kInt8),
              report.count(OpMode::kInt16), report.count(OpMode::kFloat));
-  for (const OpStatus& op : report.ops) {
-    if (op.mode != OpMode::kFloat) continue;
-    fmt::print("  float: %{} ({}) {} {}\n", op.node, op.op, op.code, op.reason);
-  }
+  for (const OpStatus* op : report.computed_in_float()) fmt::print("  {}\n", float_line(*op));
   if (report.count(OpMode::kInt8) + report.count(OpMode::kInt16) == 0) {
     fmt::print(stderr, "warning: nothing was quantized; the list says why\n");
   }
@@ -111,9 +122,7 @@ absl::Status quantize(const QuantizeArguments& arguments) {
   ConvertOptions convert;
   convert.allow_uncalibrated = arguments.allow_uncalibrated;
   FXQ_ASSIGN_OR_RETURN(const QuantizedGraph model, convert_fx(observed, convert));
-  if (arguments.strict && model.report.count(OpMode::kFloat) > 0) {
-    return gate_missed("--strict: these ops stay float:\n" + model.report.to_string());
-  }
+  if (arguments.strict) FXQ_RETURN_IF_ERROR(check_strict(model.report));
   Provenance provenance{arguments.model, "", settings.config.preprocess};
   FXQ_ASSIGN_OR_RETURN(provenance.float_hash, file_hash(arguments.model));
   FXQ_ASSIGN_OR_RETURN(const Program program, lower(model.graph_module()));

@@ -46,6 +46,10 @@ class Checker {
     add_rows(plan.report);
     for (const std::string& note : plan.report.notes) add_note(note);
     for (const auto& [node, qconfig] : plan.integer_ops) check_weight(*node, *qconfig);
+    if (wide_weights_ > 0 && bpu) {
+      report_.why_not.push_back(fmt::format(
+          "{} op(s) have weights of 16 bits, which no march runs (W103)", wide_weights_));
+    }
     for (CheckRow& row : report_.rows) name_float_results(plan, row);
     size_by_integers(plan);
     return absl::OkStatus();
@@ -66,6 +70,7 @@ class Checker {
       row.macs = multiply_accumulates(gm_, node);
       const bool counts =
           has_bpu(report_.march) ? row.device == kBpuDevice : op.mode != OpMode::kFloat;
+      if (!counts && has_unknown_macs(gm_, node)) ++report_.uncounted;
       report_.macs += row.macs;
       if (counts) report_.macs_on_bpu += row.macs;
       report_.rows.push_back(std::move(row));
@@ -101,8 +106,9 @@ class Checker {
   void check_weight(const Node& node, const QConfig& qconfig) {
     const bool wide = qconfig.weight && is_weighted(node.op()) &&
                       qconfig.weight->options().observer_kwargs.dtype == DType::kI16;
-    if (wide)
-      find("W103", fmt::format("{} has weights of 16 bits", describe_call(node)), node.name());
+    if (!wide) return;
+    ++wide_weights_;
+    find("W103", fmt::format("{} has weights of 16 bits", describe_call(node)), node.name());
   }
 
   void name_float_results(const QuantPlan& plan, CheckRow& row) const {
@@ -183,6 +189,7 @@ class Checker {
 
   GraphModule& gm_;
   CheckReport report_;
+  int wide_weights_ = 0;
 };
 
 absl::StatusOr<GraphModule> typed_and_fused(const GraphModule& graph,
@@ -206,6 +213,8 @@ absl::Status check_same_march(const GraphModule& graph, March march) {
 absl::StatusOr<CheckReport> check_model(const GraphModule& graph, March march,
                                         const std::vector<c10::IValue>& inputs,
                                         const CheckOptions& options) {
+  FXQ_RETURN_IF_ERROR(check_hybrid_request(!options.hybrid_dict.empty(), options.hybrid_dict, march,
+                                           "check_model"));
   const bool is_float = require_stage(graph, "", "check_model").ok();
   if (!is_float) {
     FXQ_RETURN_IF_ERROR(check_same_march(graph, march));

@@ -48,6 +48,7 @@ struct CheckReport {
   std::vector<CheckFinding> findings;  // unfused patterns, shared modules, int16 weights, ...
   std::string partitions;              // Partitions::to_string(), "" without a BPU
   int64_t macs = 0, macs_on_bpu = 0;   // on March::CPU: in integers
+  int uncounted = 0;    // ops whose multiplications are not known: code kept whole, LSTMs, ...
   bool passes = false;  // every op on the BPU (March::CPU: in integers), and no error of qconfigs
   std::vector<std::string> why_not;  // why it does not pass
 

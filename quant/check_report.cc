@@ -43,10 +43,14 @@ std::string CheckReport::to_string() const {
   }
   text += partitions;
   if (macs > 0) {
-    text += fmt::format("MACs {}: {:.1f} % of {:.3f} million\n",
-                        has_bpu(march) ? "on the BPU" : "in integers",
-                        100.0 * static_cast<double>(macs_on_bpu) / static_cast<double>(macs),
-                        static_cast<double>(macs) / 1e6);
+    text += fmt::format(
+        "MACs {}: {:.1f} % of {:.3f} million{}\n", has_bpu(march) ? "on the BPU" : "in integers",
+        100.0 * static_cast<double>(macs_on_bpu) / static_cast<double>(macs),
+        static_cast<double>(macs) / 1e6,
+        uncounted == 0 ? ""
+                       : fmt::format(" that are counted; not those of {} op(s) "
+                                     "{}",
+                                     uncounted, has_bpu(march) ? "on the CPU" : "in float"));
   }
   text += fmt::format("{}: {}\n", march_name(march), passes ? "passes" : "does not pass");
   for (const std::string& reason : why_not) text += "  " + reason + '\n';

@@ -10,8 +10,8 @@
 #include "fxq/base/status.h"
 #include "fxq/graph/verifier.h"
 #include "fxq/passes/cleanup.h"
-#include "fxq/quant/op_support.h"
 #include "fxq/quant/partition.h"
+#include "fxq/quant/segment_values.h"
 
 namespace fxq {
 namespace {
@@ -26,14 +26,16 @@ Type as_floats(Type type) {
 class Extraction {
  public:
   Extraction(const GraphModule& whole, const Segment& segment)
-      : whole_(whole), segment_(segment), own_(segment.nodes.begin(), segment.nodes.end()) {}
+      : whole_(whole),
+        segment_(segment),
+        own_(segment.nodes.begin(), segment.nodes.end()),
+        values_(segment_values(segment.nodes)) {}
 
   absl::StatusOr<ExtractedSegment> run(const QuantReport& report) {
     GraphModule gm = whole_.copy_without_graph();
     gm_ = &gm;
-    for (const Node* node : segment_.nodes) collect(node);
     add_inputs();
-    for (const Node* node : body_) copy_node(node);
+    for (const Node* node : values_.body) copy_node(node);
     add_output();
     FXQ_RETURN_IF_ERROR(dce(gm).status());
     gm.remove_unused();
@@ -43,47 +45,22 @@ class Extraction {
   }
 
  private:
-  struct InOrder {
-    bool operator()(const Node* a, const Node* b) const { return a->is_before(b); }
-  };
-
-  // An op of the segment; constants and what is computed of sizes come along, too.
-  void collect(const Node* node) {
-    if (!body_.insert(node).second) return;
-    for (const Node* input : node->inputs()) {
-      if (own_.count(input) != 0) continue;
-      if (comes_along(*input)) {
-        collect(input);
-      } else {
-        values_in_.insert(input);
-      }
-    }
-    for (const Node* user : node->users()) {  // several results leave one by one
-      if (user->op() == OpId::kGetItem && comes_along(*user)) body_.insert(user);
-    }
-  }
-
-  bool comes_along(const Node& node) const {
-    if (node.is(NodeKind::kGetAttr)) return true;
-    if (node.op() == OpId::kGetItem) {
-      const Node* list = node.inputs().empty() ? nullptr : node.inputs()[0];
-      return !node.type.is_tensor() || (list && own_.count(list) != 0);
-    }
-    if (node.is_call() && (computes_numbers(node) || op_def(node.op()).fills)) return true;
-    const bool boundary = node.op() == OpId::kQuantize || node.op() == OpId::kDequantize;
-    return node.is_call() && op_def(node.op()).rule == Rule::kNotTensor && !boundary;
-  }
-
+  // One input for a value that is read as floats and as integers.
   void add_inputs() {
-    for (const Node* value : values_in_) {
-      Node* in = gm_->graph().placeholder(value->name(), as_floats(value->type));
-      inputs_.push_back(value->name());
-      map_[value] = in;
+    std::map<const Node*, Node*> placeholders;
+    for (const Node* value : values_.inputs) {
+      Node*& in = placeholders[float_value(value)];
+      if (in) continue;
+      const std::string& name = float_value(value)->name();
+      in = gm_->graph().placeholder(name, as_floats(value->type));
+      inputs_.push_back(name);
     }
-    for (const Node* value : values_in_) {
+    for (const Node* value : values_.inputs) {
+      Node* in = placeholders.at(float_value(value));
+      map_[value] = in;
       if (!value->type.is_quantized()) continue;
       Node* integers =
-          gm_->graph().call_op(OpId::kQuantize, {Argument(map_[value])}, {}, value->name() + "_in");
+          gm_->graph().call_op(OpId::kQuantize, {Argument(in)}, {}, value->name() + "_in");
       integers->type = value->type;
       map_[value] = integers;
     }
@@ -94,15 +71,20 @@ class Extraction {
         gm_->graph().node_copy(node, [&](Node* input) { return Argument(map_.at(input)); });
   }
 
-  // Values that something outside of the segment reads.
+  // Something outside of the segment reads it, be it through a boundary.
+  bool is_read_outside(const Node* node) const {
+    return std::any_of(node->users().begin(), node->users().end(), [&](const Node* user) {
+      if (values_.body.count(user) == 0) return true;
+      return is_boundary(*user) && is_read_outside(user);
+    });
+  }
+
   void add_output() {
     std::vector<Argument> values;
-    for (const Node* node : body_) {
+    for (const Node* node : values_.body) {
       const bool tensor = node->type.is_tensor() || node->type.kind == Type::Kind::kUnknown;
       const bool made_here = own_.count(node) != 0 || node->op() == OpId::kGetItem;
-      const bool is_read = std::any_of(node->users().begin(), node->users().end(),
-                                       [&](const Node* user) { return body_.count(user) == 0; });
-      if (!tensor || !made_here || !is_read) continue;
+      if (!tensor || !made_here || !is_read_outside(node)) continue;
       outputs_.push_back(node->name());
       values.emplace_back(as_output(map_.at(node)));
     }
@@ -127,8 +109,8 @@ class Extraction {
 
   const GraphModule& whole_;
   const Segment& segment_;
-  std::set<const Node*> own_;
-  std::set<const Node*, InOrder> body_, values_in_;
+  const std::set<const Node*> own_;
+  const SegmentValues values_;
   std::map<const Node*, Node*> map_;
   std::vector<std::string> inputs_, outputs_;
   GraphModule* gm_ = nullptr;

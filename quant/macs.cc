@@ -5,6 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
+
+#include "fxq/graph/op_module.h"
 #include "fxq/graph/view.h"
 
 namespace fxq {
@@ -33,6 +36,18 @@ int64_t multiply_accumulates(const GraphModule& gm, const Node& node) {
   if (!weight.defined() || weight.size(0) == 0 || !view.operand(0)) return 0;
   const Type& counted = def.channel_axis == 0 ? node.type : view.operand(0)->type;
   return elements(counted) * (weight.numel() / weight.size(0));
+}
+
+bool has_unknown_macs(const GraphModule& gm, const Node& node) {
+  if (!node.is_call()) return false;
+  if (!node.schema()) return true;
+  const OpModule* module = gm.op_module(node);
+  if (!module || multiply_accumulates(gm, node) > 0) return false;
+  const NamedTensors tensors = module->tensors();
+  const auto is_matrix = [](const auto& entry) {
+    return entry.second.defined() && entry.second.dim() >= 2;
+  };
+  return std::count_if(tensors.begin(), tensors.end(), is_matrix) >= 2;  // an embedding has one
 }
 
 }  // namespace fxq

@@ -11,5 +11,7 @@ namespace fxq {
 // Multiply-accumulates of one run: of weighted ops and of those whose row CONTRACTS; 0 of others.
 // Dims that are no number count as 1: with a batch symbol, those of one sample.
 int64_t multiply_accumulates(const GraphModule& gm, const Node& node);
+// It multiplies, and how often is not known: code that is kept whole, an LSTM.
+bool has_unknown_macs(const GraphModule& gm, const Node& node);
 
 }  // namespace fxq

@@ -16,13 +16,17 @@ at::Tensor weight_of(const OpView& view) {
   return view.def().weight.empty() ? at::Tensor() : view.param(view.def().weight);
 }
 
-// Operands and results that are tensors of known rank; the parts of several results.
+// Operands and results that are tensors of known rank; the parts of several results. What shares
+// its first operand's integers reads no others: boxes, indices.
 std::vector<const Type*> shaped(const OpView& view) {
   std::vector<const Type*> types;
   auto add = [&](const Type& type) {
     if (type.is_tensor() && type.dims) types.push_back(&type);
   };
-  for (const Node* operand : view.operands()) add(operand->type);
+  for (const Node* operand : view.operands()) {
+    add(operand->type);
+    if (view.def().rule == Rule::kSharesInput) break;
+  }
   add(view.node()->type);
   for (const Type& element : view.node()->type.elements) add(element);
   return types;

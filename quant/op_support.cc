@@ -83,6 +83,16 @@ std::string kernel_limit(const OpView& view, March march) {
   return through_float.empty() || limit.empty() ? through_float : limit;
 }
 
+}  // namespace
+
+bool runs_through_float(const GraphModule& gm, const Node& node, March march) {
+  const OpView view(gm, &node);
+  if (!has_bpu(march) || view.op() == OpId::kNone || view.op() == OpId::kGetItem) return false;
+  return view.def().kernel.empty() || !reference_row(view.op()).limits(view).empty();
+}
+
+namespace {
+
 MaybeRefusal refuse_tensor(const Node& value, std::string_view role) {
   const Type& type = value.type;
   if (type.kind != Type::Kind::kUnknown && !type.is_tensor()) {

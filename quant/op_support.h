@@ -36,6 +36,9 @@ std::optional<Refusal> refuse_integers(const Node& node, const SupportQuestion& 
 bool is_plumbing(const Node& node);
 // pow(8.0, 0.5), a branch that gives a number: numbers of numbers, known before any data.
 bool computes_numbers(const Node& node);
+// The march runs the op in integers, and this library computes it in float between dequantize and
+// quantize.
+bool runs_through_float(const GraphModule& gm, const Node& node, March march);
 // getitem of an integer tuple is the same integers too.
 bool shares_operand(const Node& node);
 // Activation operands that an integer form of the op reads as integers, the epilogue's addend

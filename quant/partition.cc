@@ -13,13 +13,10 @@
 #include "fxq/base/check.h"
 #include "fxq/quant/hybrid.h"
 #include "fxq/quant/op_support.h"
+#include "fxq/quant/segment_values.h"
 
 namespace fxq {
 namespace {
-
-bool is_boundary(const Node& node) {
-  return node.op() == OpId::kQuantize || node.op() == OpId::kDequantize;
-}
 
 int64_t byte_size(const Type& type) {
   if (!type.is_tensor() || !type.has_static_shape()) return -1;
@@ -65,22 +62,20 @@ class Partitioner {
            node.op() != OpId::kGetItem;
   }
 
-  // Edges to whoever reads the value, through boundaries, getitems, stubs; sizes are no data.
-  void connect(const Node* node, int from) {
-    for (const Node* user : node->users()) {
-      if (is_op(*user)) {
-        const int to = segment_of_.at(user);
-        if (to != from) successors_[static_cast<size_t>(from)].insert(to);
-      } else if (passes_data(*user)) {
-        connect(user, from);
+  // Edges from whatever it would be handed, be it for a size.
+  void connect(const Node* node, int to) {
+    for (const Node* value : segment_values({node}).inputs) {
+      const auto maker = segment_of_.find(maker_of(value));
+      if (maker != segment_of_.end() && maker->second != to) {
+        successors_[static_cast<size_t>(maker->second)].insert(to);
       }
     }
   }
 
-  static bool passes_data(const Node& node) {
-    return is_boundary(node) || node.op() == OpId::kGetItem ||
-           (node.is_call() &&
-            (node.type.is_tensor() || op_def(node.op()).rule != Rule::kNotTensor));
+  // The op behind boundaries, getitems and stubs; the graph's input or constant, if none is.
+  const Node* maker_of(const Node* value) const {
+    while (!is_op(*value) && !value->inputs().empty()) value = value->inputs()[0];
+    return value;
   }
 
   // Everything that `start` reaches, without its own first steps into `skip`.
@@ -174,32 +169,16 @@ class Partitioner {
     }
   }
 
-  // Where a value comes from: -1 for the graph's inputs and constants.
-  int place_of(const Node* value) const {
-    while (!is_op(*value) && !value->inputs().empty()) {
-      if (op_def(value->op()).fills) return -1;
-      value = value->inputs()[0];
-    }
-    const auto found = place_.find(value);
-    return found == place_.end() ? -1 : found->second;
-  }
-
   void find_boundaries(Partitions& result) const {
     std::set<std::pair<const Node*, int>> seen;
     for (size_t i = 0; i < result.segments.size(); ++i) {
       const int to = static_cast<int>(i);
-      for (const Node* node : result.segments[i].nodes) {
-        for (const Node* input : node->inputs()) {
-          if (!input->type.is_tensor() && input->type.kind != Type::Kind::kUnknown) continue;
-          const int from = place_of(input);
-          if (from < 0 || from == to ||
-              (input->is_call() && !is_op(*input) && !passes_data(*input))) {
-            continue;
-          }
-          const Node* value = copied(input);
-          if (seen.insert({value, to}).second) {
-            result.boundaries.push_back({value, from, to, byte_size(value->type)});
-          }
+      for (const Node* input : segment_values(result.segments[i].nodes).inputs) {
+        const auto from = place_.find(maker_of(input));
+        if (from == place_.end() || from->second == to) continue;
+        const Node* value = copied(input);
+        if (seen.insert({value, to}).second) {
+          result.boundaries.push_back({value, from->second, to, byte_size(value->type)});
         }
       }
     }

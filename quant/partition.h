@@ -43,7 +43,8 @@ Partitions partition(const GraphModule& gm);
 
 // One segment as a model of its own: floats in, floats out; on the BPU, quantize and dequantize
 // nodes at its ends, so that it gives exactly what it gives within the whole graph. Inputs and
-// outputs have the names of the values; the output is a tuple. Tensors are shared.
+// outputs have the names of the values, without the boundaries' suffixes: what one gives, another
+// takes by its name. The output is a tuple. Tensors are shared.
 struct ExtractedSegment {
   QuantizedGraph model;
   std::vector<std::string> inputs;   // names of the whole graph's values

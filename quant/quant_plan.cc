@@ -6,6 +6,7 @@
 
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "fxq/base/status.h"
 #include "fxq/graph/problems.h"
@@ -56,6 +57,7 @@ class Planner {
   absl::StatusOr<QuantPlan> plan() {
     FXQ_RETURN_IF_ERROR(resolver_.check_names());
     FXQ_RETURN_IF_ERROR(hybrid_.check_names());
+    find_conditions();
     for (Node* node : nodes_) decide(node);
     blame_kept_code();
     FXQ_RETURN_IF_ERROR(check_devices());
@@ -84,6 +86,10 @@ class Planner {
     };
     question.is_wide = [&](const Node* other) { return is_wide(other, qconfig); };
     std::optional<Refusal> refusal = refuse_by_rule(*node);
+    if (!refusal && conditions_.count(node) != 0) {
+      refusal =
+          Refusal{"E012", "it only leads to a number that is read out of data, for a condition"};
+    }
     if (!refusal) refusal = refuse_integers(*node, question);
     const bool part = node->op() == OpId::kGetItem;
     if (!refusal) {
@@ -106,6 +112,28 @@ class Planner {
       op.code = "E012";
       op.reason =
           fmt::format("only %{} reads it, which is TorchScript that is kept whole", code->name());
+    }
+  }
+
+  // A number that is read out of a tensor's elements.
+  static bool reads_a_number(const Node& node) {
+    const bool number = node.type.kind == Type::Kind::kBool || node.type.kind == Type::Kind::kInt ||
+                        node.type.kind == Type::Kind::kFloat;
+    return number && node.is_call() && op_def(node.op()).rule != Rule::kNotTensor &&
+           std::any_of(node.inputs().begin(), node.inputs().end(),
+                       [](const Node* input) { return input->type.is_tensor(); });
+  }
+
+  // x.abs().sum() > 0: on a march with a BPU, what only leads to such a number stays beside it.
+  void find_conditions() {
+    if (!has_bpu(options_.march)) return;
+    for (auto it = nodes_.rbegin(); it != nodes_.rend(); ++it) {
+      const Node* node = *it;
+      if (!node->is_call() || is_plumbing(*node) || node->users().empty()) continue;
+      const bool only = std::all_of(
+          node->users().begin(), node->users().end(),
+          [&](const Node* user) { return conditions_.count(user) != 0 || reads_a_number(*user); });
+      if (only) conditions_.insert(node);
     }
   }
 
@@ -184,6 +212,10 @@ class Planner {
       const bool wide = qconfig->activation &&
                         qconfig->activation->options().observer_kwargs.dtype == DType::kI16;
       status.mode = wide ? OpMode::kInt16 : OpMode::kInt8;
+      if (runs_through_float(gm_, node, options_.march)) {
+        status.code = "W107";
+        status.reason = "has no integer kernel here: float32 between dequantize and quantize";
+      }
     }
     plan_.report.ops.push_back(std::move(status));
   }
@@ -294,6 +326,7 @@ class Planner {
   std::vector<Node*> nodes_;
   std::unordered_map<const Node*, size_t> index_;
   std::vector<bool> non_negative_;
+  std::set<const Node*> conditions_;         // what only leads to numbers that are read out of data
   std::map<size_t, const QConfig*> wanted_;  // value -> qconfig of its producer or first reader
   QuantPlan plan_;
 };

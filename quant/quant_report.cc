@@ -24,6 +24,14 @@ int QuantReport::count(OpMode mode) const {
       std::count_if(ops.begin(), ops.end(), [&](const OpStatus& op) { return op.mode == mode; }));
 }
 
+std::vector<const OpStatus*> QuantReport::computed_in_float() const {
+  std::vector<const OpStatus*> found;
+  for (const OpStatus& op : ops) {
+    if (op.mode == OpMode::kFloat || op.code == "W107") found.push_back(&op);
+  }
+  return found;
+}
+
 const OpStatus* QuantReport::find(std::string_view node) const {
   for (const OpStatus& op : ops) {
     if (op.node == node) return &op;

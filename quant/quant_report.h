@@ -14,7 +14,7 @@ struct OpStatus {
   std::string op;      // "conv2d", "aten::special_i0e"
   std::string module;  // owner's path
   OpMode mode = OpMode::kFloat;
-  std::string code;    // "E001" (reason_codes.def); "" for integer ops
+  std::string code;    // "E001" (reason_codes.def); "" for integer ops, or "W107"
   std::string reason;  // "no integer kernel"
   std::string source;  // "model.py:41", "" if it is not known
 };
@@ -24,6 +24,8 @@ struct QuantReport {
   std::vector<std::string> notes;  // what prepare and convert did beyond the obvious
 
   int count(OpMode mode) const;
+  // Ops that are computed in float here, whatever the march does: float ones and W107.
+  std::vector<const OpStatus*> computed_in_float() const;
   const OpStatus* find(std::string_view node) const;  // nullptr if it is not listed
   // One line per op.
   std::string to_string() const;

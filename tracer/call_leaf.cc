@@ -13,6 +13,13 @@ namespace {
 
 bool starts_with(const std::string& text, const char* prefix) { return text.rfind(prefix, 0) == 0; }
 
+// torch's, or a vendor's or user's class that is named like it.
+bool is_stub(const std::string& type_name) {
+  const std::string name = type_name.substr(type_name.rfind('.') + 1);  // npos + 1 is 0
+  const OpId op = op_from_module_type(name);
+  return op == OpId::kQuantStub || op == OpId::kDeQuantStub;
+}
+
 }  // namespace
 
 // torch.nn's own modules and the stubs of quantization.
@@ -20,8 +27,7 @@ bool Tracer::is_leaf_module(const std::string& type_name, const std::string&) co
   if (starts_with(type_name, "torch.nn.modules.")) {
     return !starts_with(type_name, "torch.nn.modules.container.");
   }
-  return starts_with(type_name, "torch.ao.quantization.stubs.") ||
-         starts_with(type_name, "torch.quantization.stubs.");
+  return is_stub(type_name);
 }
 
 bool ScriptReader::is_leaf_by_default(const ValuePtr& module) const {

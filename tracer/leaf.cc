@@ -239,13 +239,30 @@ bool fill_from_call(const Node& call, const LeafReader& reader, const torch::jit
 
 namespace {
 
+// "torch.ao.quantization.stubs.QuantStub", or a class of the user's that is named like it: the op.
+OpId passing_op(const torch::jit::Module& module) {
+  const std::string name = class_of(module);
+  return op_from_module_type(name.substr(name.rfind('.') + 1));  // npos + 1 is 0
+}
+
+// The scale of a stub whose class has one.
+NamedAttributes stub_attributes(const torch::jit::Module& module) {
+  if (!module.hasattr("scale")) return {};
+  const c10::IValue scale = module.attr("scale");
+  if (scale.isDouble() || scale.isInt()) return {{"scale", Argument(scale.toScalar().toDouble())}};
+  const bool is_one = scale.isTensor() && scale.toTensor().numel() == 1;
+  if (!is_one) return {};
+  return {{"scale", Argument(scale.toTensor().item<double>())}};
+}
+
 LeafKind judge_leaf(const LeafReader& reader, const torch::jit::Module& module,
                     const ReaderOptions& options, Leaf* leaf) {
   if (const ValuePtr input = reader.passed_through()) {
-    const OpId op = op_from_module_type(class_of(module));
+    const OpId op = passing_op(module);
     if (op_def(op).schema.empty()) return LeafKind::kSeveralOps;
-    leaf->module =
-        std::make_shared<OpModule>(class_of(module), op, NamedTensors{}, NamedAttributes{});
+    leaf->module = std::make_shared<OpModule>(
+        class_of(module), op, NamedTensors{},
+        op == OpId::kQuantStub ? stub_attributes(module) : NamedAttributes{});
     leaf->inputs = {input};
     leaf->aliased = 0;
     return LeafKind::kOneOp;

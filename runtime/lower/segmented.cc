@@ -13,6 +13,7 @@
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/tensor_convert.h"
 #include "fxq/quant/hybrid.h"
+#include "fxq/quant/segment_values.h"
 #include "fxq/runtime/executor.h"
 #include "fxq/runtime/lower/aten_kernels.h"
 #include "fxq/runtime/lower/lower.h"
@@ -36,15 +37,6 @@ absl::StatusOr<std::unique_ptr<Executor>> make_executor(const GraphModule& gm,
   aten.allow_torchscript = options.allow_torchscript;
   executor.provider = aten_kernels(aten);
   return Executor::create(std::move(program), executor);
-}
-
-// Quantize and dequantize nodes are in the segments: outside of them, a value is a float.
-const Node* float_value(const Node* node) {
-  while (node->op() == OpId::kQuantize || node->op() == OpId::kDequantize ||
-         node->op() == OpId::kRequantize) {
-    node = node->inputs()[0];
-  }
-  return node;
 }
 
 absl::StatusOr<std::vector<c10::IValue>> run_part(const Part& part,
@@ -94,7 +86,7 @@ struct SegmentedModel::State {
   std::vector<Part> parts;
   int64_t copies = 0, bytes = 0;
 
-  // The value as a float, or as the integer that a boundary node makes of it.
+  // Boundaries are in the segments: outside of them, a value is a float.
   absl::StatusOr<c10::IValue> find(const std::string& name, const Values& values) const {
     const Node* node = whole.graph().find(name);
     const auto found = values.find(float_value(node)->name());

@@ -113,6 +113,86 @@ TEST(SegmentedTest, SegmentsGiveWhatTheWholeGives) {
   EXPECT_EQ(segmented->copied_bytes(), partitions.bytes()) << partitions.to_string();
 }
 
+void expect_segments_give_the_whole(const QuantizedGraph& model) {
+  auto segmented = SegmentedModel::create(model);
+  ASSERT_TRUE(segmented.ok()) << segmented.status();
+  const auto inputs = inputs_of(model.graph_module(), 9);
+  const auto expected = model.forward(inputs);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  const auto actual = segmented->run(inputs);
+  ASSERT_TRUE(actual.ok()) << actual.status() << partition(model.graph_module()).to_string();
+  const auto wanted = flatten_tensors(*expected), got = flatten_tensors(*actual);
+  ASSERT_EQ(wanted.size(), got.size());
+  for (size_t i = 0; i < wanted.size(); ++i) EXPECT_TRUE(at::equal(wanted[i], got[i])) << i;
+}
+
+// A class token is expanded to the batch of a value of the CPU: "no segment has computed %s", for
+// segment 0 needed what segment 1 gives.
+TEST(SegmentedTest, SizesAreReadWhereTheyAreKnown) {
+  const auto model = quantized(R"(
+module @a = conv2d(weight: f32[8,4,1,1], bias: none)
+module @b = conv2d(weight: f32[8,8,1,1], bias: none)
+state * = normal(5, 0.3)
+graph (%x: f32[2,4,8,8], %token: f32[1,8,8,8]) {
+  %a = conv2d @a(%x) : f32[2,8,8,8]
+  %s = selu(%a) : f32[2,8,8,8]
+  %n = size(%s, 0) : int
+  %t = tanh(%token) : f32[1,8,8,8]
+  %e = expand(%t, [%n,-1,-1,-1]) : f32[2,8,8,8]
+  %c = cat([%e,%s], 2) : f32[2,8,16,8]
+  %b = conv2d @b(%c) : f32[2,8,16,8]
+  return %b
+}
+)",
+                               hybrid(March::BAYES));
+  ASSERT_TRUE(model.ok()) << model.status();
+  expect_segments_give_the_whole(*model);
+}
+
+// The first state of an LSTM cell: "no segment has computed %zeros_q".
+TEST(SegmentedTest, ConstantsComeAlong) {
+  const auto model = quantized(R"(
+module @a = conv2d(weight: f32[8,4,1,1], bias: none)
+state * = normal(5, 0.3)
+graph (%x: f32[2,4,8,8]) {
+  %a = conv2d @a(%x) : f32[2,8,8,8]
+  %n = size(%x, 0) : int
+  %zeros = zeros([%n,8,8,8]) : f32[2,8,8,8]
+  %s = selu(%a) : f32[2,8,8,8]
+  %c = cat([%zeros,%a,%s], 1) : f32[2,24,8,8]
+  return %c
+}
+)",
+                               hybrid(March::BAYES));
+  ASSERT_TRUE(model.ok()) << model.status();
+  expect_segments_give_the_whole(*model);
+}
+
+// Integer and float ops in one CPU segment: "no segment has computed %r_dq".
+TEST(SegmentedTest, AMarchWithoutABpuIsOneSegment) {
+  PrepareOptions cpu;
+  const auto model = quantized(kHybrid, cpu);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_GT(model->report.count(OpMode::kInt8), 0);
+  EXPECT_EQ(partition(model->graph_module()).segments.size(), 1u);
+  expect_segments_give_the_whole(*model);
+  const auto with_floats = quantized(R"(
+module @a = conv2d(weight: f32[8,4,1,1], bias: none)
+module @b = conv2d(weight: f32[8,8,1,1], bias: none)
+state * = normal(5, 0.3)
+graph (%x: f32[2,4,8,8]) {
+  %a = conv2d @a(%x) : f32[2,8,8,8]
+  %s = softmax(%a, 1) : f32[2,8,8,8]
+  %b = conv2d @b(%s) : f32[2,8,8,8]
+  return %b
+}
+)",
+                                     cpu);
+  ASSERT_TRUE(with_floats.ok()) << with_floats.status();
+  EXPECT_EQ(with_floats->report.count(OpMode::kFloat), 1);
+  expect_segments_give_the_whole(*with_floats);
+}
+
 struct OpCase {
   const char* name;
   const char* body;

@@ -230,7 +230,7 @@ TEST(PartitionTest, ASegmentRunsAlone) {
   const Partitions partitions = partition(whole->graph_module());
   const auto first = extract_segment(*whole, partitions, 0);
   ASSERT_TRUE(first.ok()) << first.status();
-  EXPECT_THAT(first->inputs, ::testing::ElementsAre("x_q"));
+  EXPECT_THAT(first->inputs, ::testing::ElementsAre("x"));
   const auto result = first->model.forward(stages.input);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->toTupleRef().elements().size(), first->outputs.size());
