@@ -402,6 +402,30 @@ INSTANTIATE_TEST_SUITE_P(Writes, FlowTest, ::testing::ValuesIn(kWrites),
 INSTANTIATE_TEST_SUITE_P(Lists, FlowTest, ::testing::ValuesIn(kLists),
                          [](const auto& info) { return info.param.name; });
 
+// If and Loop have another form from opset 13 on, and sizes may be open.
+TEST(FlowOpsetTest, OldOpsetsAndAnyBatch) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  for (const FlowCase& one : {kBranches[0], kBranches[3], kLoops[0], kLoops[4], kLoops[10]}) {
+    const torch::jit::Module module = script_module(one.source);
+    for (const int opset : {11, 13, 17}) {
+      ExportOptions options;
+      options.opset_version = opset;
+      options.operator_export_type = OperatorExportTypes::kOnnx;
+      options.enable_onnx_checker = true;
+      options.dynamic_axes = {{"x", {{0, "N"}}}};
+      ExportSummary summary;
+      const auto proto =
+          build_onnx_model(traced(module), {input_of(one, one.means[0])}, options, summary);
+      ASSERT_TRUE(proto.ok()) << one.name << " at opset " << opset << ": " << proto.status();
+      FlowCase other = one;
+      other.shape[0] = 3;
+      for (const double mean : one.means) {
+        expect_same_as_module(**proto, module, input_of(other, mean));
+      }
+    }
+  }
+}
+
 // Nets of tests/models, whose weights are read inside their loops and branches.
 class FlowNetTest : public ::testing::TestWithParam<const char*> {};
 
