@@ -34,6 +34,8 @@ absl::StatusOr<std::string> Exporter::tensor(const Node* node) {
     return absl::InternalError(fmt::format("%{} has no value", node->name()));
   if (it->second.kind == OnnxValue::Kind::kTensor) return it->second.name;
   if (it->second.is_ints()) return int_tensor(it->second);
+  if (it->second.kind == OnnxValue::Kind::kBool) return bool_tensor(it->second);
+  if (it->second.kind == OnnxValue::Kind::kFloat) return it->second.name;
   return absl::UnimplementedError(
       fmt::format("%{} is {}, needs to be one tensor", node->name(), node->type.to_string()));
 }
@@ -51,14 +53,14 @@ absl::StatusOr<std::string> Exporter::initializer(const std::string& path,
   FXQ_ASSIGN_OR_RETURN(const HostTensor host, to_host_tensor(plain));
   const auto key = std::make_pair(static_cast<const void*>(plain.data_ptr()),
                                   host.describe() + fmt::format("{}", plain.strides().vec()));
-  auto [it, is_new] = initializers_.emplace(key, "");
-  if (is_new) it->second = *parameters_.insert(builder_.initializer(path, host)).first;
+  auto [it, is_new] = made_->initializers.emplace(key, "");
+  if (is_new) it->second = *made_->parameters.insert(builder_.initializer(path, host)).first;
   return it->second;
 }
 
 absl::StatusOr<std::string> Exporter::derived(const std::string& path, const at::Tensor& tensor) {
   FXQ_ASSIGN_OR_RETURN(const HostTensor host, to_host_tensor(tensor.detach()));
-  return *parameters_.insert(builder_.initializer(path, host)).first;
+  return *made_->parameters.insert(builder_.initializer(path, host)).first;
 }
 
 absl::StatusOr<std::string> Exporter::param(const OpView& view, std::string_view name) {
@@ -99,6 +101,29 @@ absl::StatusOr<OnnxValue> Exporter::ints(const Argument& argument) {
   return result;
 }
 
+absl::StatusOr<OnnxValue> Exporter::value_of(const Argument& argument) {
+  if (const Node* node = argument.node()) return value(node);
+  if (argument.is_none()) return OnnxValue();
+  if (const auto* flag = argument.get_if<bool>()) return OnnxValue::boolean(*flag);
+  if (const auto* real = argument.get_if<double>()) {
+    return OnnxValue::named(OnnxValue::Kind::kFloat, builder_.scalar(DType::kF64, *real));
+  }
+  const std::vector<Argument>* items = argument.items();
+  const bool numbers = argument.is<ListArg>() && !items->empty() && items->front().is<int64_t>();
+  if (!items || numbers) return ints(argument);
+  std::vector<OnnxValue> children;
+  for (const Argument& item : *items) {
+    FXQ_ASSIGN_OR_RETURN(OnnxValue child, value_of(item));
+    children.push_back(std::move(child));
+  }
+  return OnnxValue::list(std::move(children));
+}
+
+std::string Exporter::bool_tensor(const OnnxValue& value) {
+  return value.is_constant() ? builder_.scalar(DType::kBool, static_cast<double>(value.constant[0]))
+                             : value.name;
+}
+
 std::string Exporter::int_tensor(const OnnxValue& value) {
   if (!value.is_constant()) return value.name;
   return value.kind == OnnxValue::Kind::kInt ? builder_.int_scalar(value.constant[0])
@@ -114,7 +139,7 @@ std::string Exporter::int_list(const OnnxValue& value) {
 absl::StatusOr<std::string> Exporter::quantize_domain(DType dtype) {
   if (dtype != DType::kI16 || opset() >= kInt16Opset) return std::string();
   if (!options_.int16_domain) {
-    warnings_.insert(fmt::format(
+    made_->warnings.insert(fmt::format(
         "16-bit integers: QuantizeLinear has them from opset {} on, so they went out in ONNX "
         "Runtime's domain {}; other runtimes may refuse it (int16_domain chooses)",
         kInt16Opset, kMicrosoftDomain));
@@ -158,13 +183,13 @@ absl::StatusOr<std::string> Exporter::adopt(OnnxIntegers integers, const std::st
       {"DequantizeLinear", {integers.value, integers.scale, integers.zero_point}, {}, domain},
       1)[0];
   builder_.rename(floats, name);
-  integers_[name] = std::move(integers);
+  made_->integers[name] = std::move(integers);
   return name;
 }
 
 const OnnxIntegers* Exporter::integers(const std::string& floats) const {
-  const auto found = integers_.find(floats);
-  return found == integers_.end() ? nullptr : &found->second;
+  const auto found = made_->integers.find(floats);
+  return found == made_->integers.end() ? nullptr : &found->second;
 }
 
 absl::StatusOr<std::string> Exporter::dequantize(const std::string& integers, const Type& type,

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -30,7 +31,10 @@ inline constexpr const char* kMicrosoftDomain = "com.microsoft";
 class Exporter {
  public:
   Exporter(const GraphModule& gm, const ExportOptions& options, OnnxBuilder& builder)
-      : gm_(gm), options_(options), builder_(builder) {}
+      : gm_(gm), options_(options), builder_(builder), made_(std::make_shared<Made>()) {}
+  // Of a block's body: what was made outside is known inside.
+  Exporter(const Exporter& outer, const GraphModule& body)
+      : gm_(body), options_(outer.options_), builder_(outer.builder_), made_(outer.made_) {}
 
   const GraphModule& graph_module() const { return gm_; }
   const ExportOptions& options() const { return options_; }
@@ -40,6 +44,8 @@ class Exporter {
   // -- what nodes became
   void set(const Node* node, OnnxValue value) { values_[node] = std::move(value); }
   const OnnxValue& value(const Node* node) const { return values_.at(node); }
+  // Of an argument: a node's, or a constant.
+  absl::StatusOr<OnnxValue> value_of(const Argument& argument);
   // The node as one tensor: floats, where it holds integers that stand for reals.
   absl::StatusOr<std::string> tensor(const Node* node);
   absl::StatusOr<std::string> operand(const OpView& view, size_t i = 0);
@@ -52,12 +58,13 @@ class Exporter {
   absl::StatusOr<std::string> derived(const std::string& path, const at::Tensor& tensor);
 
   // All initializers of both kinds.
-  const std::set<std::string>& parameters() const { return parameters_; }
+  const std::set<std::string>& parameters() const { return made_->parameters; }
 
   // -- sizes
   absl::StatusOr<OnnxValue> ints(const Argument& argument);
-  std::string int_tensor(const OnnxValue& value);  // 0-D for kInt, 1-D for kInts
-  std::string int_list(const OnnxValue& value);    // always 1-D
+  std::string int_tensor(const OnnxValue& value);   // 0-D for kInt, 1-D for kInts
+  std::string int_list(const OnnxValue& value);     // always 1-D
+  std::string bool_tensor(const OnnxValue& value);  // 0-D
 
   // -- results
   // y = activation(value + add), quantized if the node's type is; named as the node.
@@ -82,7 +89,7 @@ class Exporter {
   absl::StatusOr<std::string> quantize_domain(DType dtype);
 
   // What users of the file should know, each once.
-  const std::set<std::string>& warnings() const { return warnings_; }
+  const std::set<std::string>& warnings() const { return made_->warnings; }
 
  private:
   absl::StatusOr<std::string> epilogue(const Node& node, std::string value);
@@ -91,9 +98,13 @@ class Exporter {
   const ExportOptions& options_;
   OnnxBuilder& builder_;
   std::unordered_map<const Node*, OnnxValue> values_;
-  std::map<std::pair<const void*, std::string>, std::string> initializers_;
-  std::unordered_map<std::string, OnnxIntegers> integers_;
-  std::set<std::string> parameters_, warnings_;
+  // In the whole model.
+  struct Made {
+    std::map<std::pair<const void*, std::string>, std::string> initializers;
+    std::unordered_map<std::string, OnnxIntegers> integers;
+    std::set<std::string> parameters, warnings;
+  };
+  std::shared_ptr<Made> made_;
 };
 
 // The dtype that ONNX sees: f32 for integers that stand for reals and for unknown types.

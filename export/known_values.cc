@@ -27,6 +27,13 @@ bool is_question(const Node& node) {
   return kind != c10::TypeKind::TensorType && kind != c10::TypeKind::AnyType;
 }
 
+// What it asks of is a tensor; a number may be data.
+bool asks_a_tensor(const Node& node) {
+  if (!is_question(node) || node.inputs().size() != 1) return false;
+  const auto& arguments = node.schema()->arguments();
+  return !arguments.empty() && arguments[0].type()->kind() == c10::TypeKind::TensorType;
+}
+
 bool is_constant_tensor(const GraphModule& model, const Node& node) {
   if (node.type.is_quantized()) return false;  // a weight of integers keeps its scale beside it
   return model.tensor(node.target()).defined();
@@ -75,15 +82,15 @@ bool has_open_user(const Node& node, const KnownValues& values) {
                      [&](const Node* user) { return values.count(user->name()) == 0; });
 }
 
-bool same(const c10::IValue& a, const c10::IValue& b) {
+}  // namespace
+
+bool same_value(const c10::IValue& a, const c10::IValue& b) {
   if (a.isTensor() != b.isTensor()) return false;
   if (!a.isTensor()) return to_argument(a) == to_argument(b);
   const at::Tensor& x = a.toTensor();
   const at::Tensor& y = b.toTensor();
   return x.scalar_type() == y.scalar_type() && x.sizes() == y.sizes() && at::equal(x, y);
 }
-
-}  // namespace
 
 std::unordered_set<std::string> data_free_nodes(const GraphModule& model,
                                                 const ExportOptions& options) {
@@ -99,9 +106,7 @@ std::unordered_set<std::string> data_free_nodes(const GraphModule& model,
     if (!can_compute(model, *node)) continue;
     const bool all_known = std::all_of(node->inputs().begin(), node->inputs().end(),
                                        [&](const Node* input) { return known.count(input) != 0; });
-    const bool asks_tensors = is_question(*node) && node->inputs().size() == 1 &&
-                              node->inputs()[0]->type.kind != Type::Kind::kList;
-    if (!all_known && !asks_tensors) continue;
+    if (!all_known && !asks_a_tensor(*node)) continue;
     known.insert(node);
     names.insert(node->name());
   }
@@ -111,7 +116,8 @@ std::unordered_set<std::string> data_free_nodes(const GraphModule& model,
 void keep_common(KnownValues& values, const KnownValues& other) {
   for (auto it = values.begin(); it != values.end();) {
     const auto found = other.find(it->first);
-    it = found != other.end() && same(it->second, found->second) ? std::next(it) : values.erase(it);
+    it = found != other.end() && same_value(it->second, found->second) ? std::next(it)
+                                                                       : values.erase(it);
   }
 }
 

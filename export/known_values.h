@@ -17,6 +17,8 @@ using KnownValues = std::unordered_map<std::string, c10::IValue>;  // by node
 std::unordered_set<std::string> data_free_nodes(const GraphModule& model,
                                                 const ExportOptions& options);
 
+bool same_value(const c10::IValue& a, const c10::IValue& b);
+
 // Drops from `values` what another run, with other sizes, has differently.
 void keep_common(KnownValues& values, const KnownValues& other);
 

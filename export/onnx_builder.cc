@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "fxq/base/check.h"
+#include "fxq/export/subgraphs.h"
 
 namespace fxq {
 namespace {
@@ -38,6 +39,10 @@ struct AttributeWriter {
     proto.set_type(onnx::AttributeProto::STRINGS);
     for (const std::string& value : values) proto.add_strings(value);
   }
+  void operator()(const std::shared_ptr<const onnx::GraphProto>& graph) const {
+    proto.set_type(onnx::AttributeProto::GRAPH);
+    *proto.mutable_g() = *graph;
+  }
   void operator()(const std::vector<float>& values) const {
     proto.set_type(onnx::AttributeProto::FLOATS);
     for (const float value : values) proto.add_floats(value);
@@ -49,6 +54,16 @@ HostTensor host_tensor(DType dtype, std::vector<int64_t> dims, const std::vector
   HostTensor tensor(dtype, std::move(dims));
   std::copy(values.begin(), values.end(), tensor.mutable_data<T>().begin());
   return tensor;
+}
+
+// Subgraphs see the value by its name too.
+void rename_input(onnx::NodeProto& node, const std::string& value, const std::string& name) {
+  for (std::string& input : *node.mutable_input()) {
+    if (input == value) input = name;
+  }
+  for_each_subgraph(node, [&](onnx::GraphProto& graph) {
+    for (onnx::NodeProto& inner : *graph.mutable_node()) rename_input(inner, value, name);
+  });
 }
 
 }  // namespace
@@ -89,7 +104,31 @@ std::string OnnxBuilder::unique(const std::string& hint) { return unique_in(take
 void OnnxBuilder::begin(std::string prefix, std::string doc_string) {
   prefix_ = std::move(prefix);
   doc_string_ = std::move(doc_string);
-  first_of_node_ = model_->graph().node_size();
+  first_of_node_ = graph().node_size();
+}
+
+onnx::GraphProto& OnnxBuilder::graph() {
+  return levels_.empty() ? *model_->mutable_graph() : *levels_.back().graph;
+}
+
+void OnnxBuilder::open_subgraph(const std::string& name) {
+  levels_.push_back({std::make_shared<onnx::GraphProto>(), place()});
+  graph().set_name(name);
+  first_of_node_ = 0;
+}
+
+std::shared_ptr<onnx::GraphProto> OnnxBuilder::close_subgraph() {
+  FXQ_CHECK(!levels_.empty(), "no subgraph is open");
+  Level level = std::move(levels_.back());
+  levels_.pop_back();
+  resume(std::move(level.outside));
+  return std::move(level.graph);
+}
+
+void OnnxBuilder::resume(Place place) {
+  prefix_ = std::move(place.prefix);
+  doc_string_ = std::move(place.doc_string);
+  first_of_node_ = place.first_of_node;
 }
 
 std::string OnnxBuilder::add(std::string op_type, std::vector<std::string> inputs,
@@ -98,7 +137,7 @@ std::string OnnxBuilder::add(std::string op_type, std::vector<std::string> input
 }
 
 std::vector<std::string> OnnxBuilder::add_many(OnnxCall call, size_t outputs) {
-  onnx::NodeProto& node = *model_->mutable_graph()->add_node();
+  onnx::NodeProto& node = *graph().add_node();
   node.set_op_type(call.op_type);
   node.set_name(unique_in(node_names_, prefix_ + "/" + call.op_type));
   if (!call.domain.empty()) node.set_domain(call.domain);
@@ -120,7 +159,7 @@ std::vector<std::string> OnnxBuilder::add_many(OnnxCall call, size_t outputs) {
 
 bool OnnxBuilder::rename(const std::string& value, const std::string& name) {
   bool found = false;
-  auto& nodes = *model_->mutable_graph()->mutable_node();
+  auto& nodes = *graph().mutable_node();
   for (int i = first_of_node_; i < nodes.size(); ++i) {
     for (std::string& output : *nodes[i].mutable_output()) {
       if (output != value) continue;
@@ -128,16 +167,19 @@ bool OnnxBuilder::rename(const std::string& value, const std::string& name) {
       found = true;
     }
   }
-  for (int i = first_of_node_; found && i < nodes.size(); ++i) {
-    for (std::string& input : *nodes[i].mutable_input()) {
-      if (input == value) input = name;
-    }
-  }
+  for (int i = first_of_node_; found && i < nodes.size(); ++i) rename_input(nodes[i], value, name);
   return found;
 }
 
+bool OnnxBuilder::makes(const std::string& value) const {
+  const onnx::GraphProto& graph = levels_.empty() ? model_->graph() : *levels_.back().graph;
+  return std::any_of(graph.node().begin(), graph.node().end(), [&](const onnx::NodeProto& node) {
+    return std::find(node.output().begin(), node.output().end(), value) != node.output().end();
+  });
+}
+
 void OnnxBuilder::drop_since_begin() {
-  auto& nodes = *model_->mutable_graph()->mutable_node();
+  auto& nodes = *graph().mutable_node();
   nodes.DeleteSubrange(first_of_node_, nodes.size() - first_of_node_);
 }
 

@@ -14,13 +14,15 @@
 #include "fxq/base/host_tensor.h"
 
 namespace onnx {
+class GraphProto;
 class ModelProto;
-}
+}  // namespace onnx
 
 namespace fxq {
 
-using OnnxAttribute = std::variant<int64_t, float, std::string, std::vector<int64_t>,
-                                   std::vector<float>, std::vector<std::string>>;
+using OnnxAttribute =
+    std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>,
+                 std::vector<std::string>, std::shared_ptr<const onnx::GraphProto>>;
 using OnnxAttributes = std::vector<std::pair<std::string, OnnxAttribute>>;
 
 struct OnnxCall {
@@ -50,7 +52,22 @@ class OnnxBuilder {
   std::vector<std::string> add_many(OnnxCall call, size_t outputs);
   // Gives a value that a node since begin() made another name, everywhere. False if none made it.
   bool rename(const std::string& value, const std::string& name);
-  void drop_since_begin();  // takes the nodes back
+  void drop_since_begin();                     // takes the nodes back
+  bool makes(const std::string& value) const;  // a node of the graph being written does
+
+  // -- subgraphs: nodes go into the one that was opened last and see all values outside of it;
+  // constants are the model's
+  void open_subgraph(const std::string& name);
+  std::shared_ptr<onnx::GraphProto> close_subgraph();  // back to what begin() said before
+  onnx::GraphProto& graph();                           // that is being written
+
+  // Other nodes may begin() meanwhile: afterwards all count as one's own.
+  struct Place {
+    std::string prefix, doc_string;
+    int first_of_node = 0;
+  };
+  Place place() const { return {prefix_, doc_string_, first_of_node_}; }
+  void resume(Place place);
 
   // -- constants
   std::string initializer(const std::string& name, const HostTensor& tensor);  // name made unique
@@ -67,6 +84,11 @@ class OnnxBuilder {
   std::unique_ptr<onnx::ModelProto> model_;
   std::unordered_set<std::string> taken_;
   std::unordered_set<std::string> node_names_;
+  struct Level {
+    std::shared_ptr<onnx::GraphProto> graph;
+    Place outside;
+  };
+  std::vector<Level> levels_;
   std::string prefix_ = "graph";
   std::string doc_string_;
   int first_of_node_ = 0;

@@ -8,9 +8,11 @@
 #include <unordered_set>
 
 #include "fxq/base/status.h"
+#include "fxq/export/control_flow.h"
 #include "fxq/export/exporter.h"
 #include "fxq/export/fallthrough.h"
 #include "fxq/export/lowering/lowering.h"
+#include "fxq/export/open_blocks.h"
 #include "fxq/export/prepared_form.h"
 #include "fxq/export/value_info.h"
 #include "fxq/graph/problems.h"
@@ -19,41 +21,86 @@ namespace fxq {
 namespace {
 
 // Why a call without a lowering cannot be standard ONNX.
-const char* no_form(const Node& node) {
-  return node.schema() ? "X001 fxq has no ONNX form for this operator"
-                       : "X002 TorchScript code has no ONNX form";
+std::string no_form(const GraphModule& model, const Node& node) {
+  if (node.schema()) return "X001 fxq has no ONNX form for this operator";
+  const std::string why = why_closed(model, node);
+  return "X002 TorchScript code has no ONNX form" + (why.empty() ? "" : ": " + why);
+}
+
+// Names of a model's nodes, in blocks too.
+void reserve_names(const GraphModule& model, OnnxBuilder& builder) {
+  for (const Node* node : model.graph().nodes()) {
+    if (!node->is(NodeKind::kOutput)) builder.reserve(node->name());
+    const BlockModule* block = called_block(model, *node);
+    for (size_t i = 0; block && i < block->bodies().size(); ++i) {
+      reserve_names(block->bodies()[i], builder);
+    }
+  }
 }
 
 class GraphWriter {
  public:
-  GraphWriter(const GraphModule& model, const ExportOptions& options, OnnxBuilder& builder)
-      : model_(model), options_(options), builder_(builder), exporter_(model, options, builder) {}
+  GraphWriter(const GraphModule& model, const ExportOptions& options, OnnxBuilder& builder,
+              Problems& problems)
+      : model_(model),
+        options_(options),
+        builder_(builder),
+        problems_(problems),
+        exporter_(model, options, builder),
+        is_body_(false) {}
+  // Of a block's body.
+  GraphWriter(const GraphWriter& outer, const GraphModule& body)
+      : model_(body),
+        options_(outer.options_),
+        builder_(outer.builder_),
+        problems_(outer.problems_),
+        exporter_(outer.exporter_, body),
+        is_body_(true) {}
 
   absl::StatusOr<OnnxGraph> write() {
-    for (const Node* node : model_.graph().nodes()) {
-      if (!node->is(NodeKind::kOutput)) builder_.reserve(node->name());
-    }
-    Problems problems;
-    for (const Node* node : model_.graph().nodes()) {
-      if (depends_on_failed(*node)) {
-        if (must_be_refused(*node)) problems.add(describe(*node) + ": " + no_form(*node));
-        continue;
-      }
-      builder_.begin(node->name(), doc_string(*node));
-      const absl::Status status = write_node(*node);
-      if (status.ok()) continue;
-      failed_.insert(node);
-      problems.add(fmt::format("{}: {}", describe(*node), message_of(status)));
-    }
-    FXQ_RETURN_IF_ERROR(problems.status(
+    reserve_names(model_, builder_);
+    write_nodes();
+    FXQ_RETURN_IF_ERROR(problems_.status(
         absl::StatusCode::kUnimplemented,
-        fmt::format("{} node(s) cannot be exported to ONNX", problems.lines().size())));
+        fmt::format("{} node(s) cannot be exported to ONNX", problems_.lines().size())));
     result_.parameters = exporter_.parameters();
     result_.warnings.assign(exporter_.warnings().begin(), exporter_.warnings().end());
     return std::move(result_);
   }
 
  private:
+  void write_nodes() {
+    for (const Node* node : model_.graph().nodes()) {
+      if (depends_on_failed(*node)) {
+        if (options_.operator_export_type == OperatorExportTypes::kOnnx) refuse(model_, *node);
+        continue;
+      }
+      builder_.begin(node->name(), doc_string(*node));
+      const absl::Status status = write_node(*node);
+      if (status.ok()) continue;
+      failed_.insert(node);
+      if (absl::IsAborted(status)) continue;  // its body's problems are listed
+      problems_.add(fmt::format("{}: {}", describe(*node), message_of(status)));
+      if (const BlockModule* block = called_block(model_, *node)) refuse_bodies(*block);
+    }
+  }
+
+  // What the body returns. Aborted: its problems are listed.
+  absl::StatusOr<OnnxValue> write_body(const GraphModule& body,
+                                       const std::vector<OnnxValue>& inputs) {
+    GraphWriter inner(*this, body);
+    const std::vector<Node*> placeholders = body.graph().placeholders();
+    for (size_t i = 0; i < placeholders.size(); ++i) {
+      inner.exporter_.set(placeholders[i], inputs[i]);
+    }
+    inner.write_nodes();
+    for (std::string& line : inner.result_.fallthrough) {
+      result_.fallthrough.push_back(std::move(line));
+    }
+    if (!inner.failed_.empty()) return absl::AbortedError("its body cannot be exported");
+    return inner.returned_;
+  }
+
   bool depends_on_failed(const Node& node) {
     for (const Node* input : node.inputs()) {
       if (failed_.count(input) == 0) continue;
@@ -63,10 +110,19 @@ class GraphWriter {
     return false;
   }
 
-  // Known without its inputs.
-  bool must_be_refused(const Node& node) const {
-    return options_.operator_export_type == OperatorExportTypes::kOnnx && node.is_call() &&
-           !onnx_lowering(node.op()) && !is_fake_quantize(model_, node);
+  // What has no form is known without its inputs.
+  void refuse(const GraphModule& model, const Node& node) {
+    if (const BlockModule* block = called_block(model, node)) return refuse_bodies(*block);
+    if (node.is_call() && !onnx_lowering(node.op()) && !is_fake_quantize(model, node)) {
+      problems_.add(describe(node) + ": " + no_form(model, node));
+    }
+  }
+
+  void refuse_bodies(const BlockModule& block) {
+    if (options_.operator_export_type != OperatorExportTypes::kOnnx) return;
+    for (const GraphModule& body : block.bodies()) {
+      for (const Node* node : body.graph().nodes()) refuse(body, *node);
+    }
   }
 
   std::string describe(const Node& node) const {
@@ -84,11 +140,11 @@ class GraphWriter {
   absl::Status write_node(const Node& node) {
     switch (node.kind()) {
       case NodeKind::kPlaceholder:
-        return write_input(node);
+        return is_body_ ? absl::OkStatus() : write_input(node);
       case NodeKind::kGetAttr:
         return write_constant(node);
       case NodeKind::kOutput:
-        return collect(node.args()[0], "");
+        return is_body_ ? give_back(node.args()[0]) : collect(node.args()[0], "");
       case NodeKind::kCallMethod:
         return absl::UnimplementedError("X002 a method of an object has no ONNX form");
       default:
@@ -114,13 +170,26 @@ class GraphWriter {
     return absl::OkStatus();
   }
 
+  absl::Status give_back(const Argument& argument) {
+    FXQ_ASSIGN_OR_RETURN(returned_, exporter_.value_of(argument));
+    return absl::OkStatus();
+  }
+
   absl::Status write_call(const Node& node) {
+    if (const BlockModule* block = called_block(model_, node)) {
+      const absl::Status status = write_block(
+          exporter_, node, *block,
+          [this](const auto& body, const auto& inputs) { return write_body(body, inputs); });
+      return absl::IsUnimplemented(status)
+                 ? absl::UnimplementedError(fmt::format("X003 {}", message_of(status)))
+                 : status;
+    }
     const OpView view(model_, &node);
     if (is_fake_quantize(model_, node)) return write_fake_quantize(exporter_, view);
     const bool aten_only = options_.operator_export_type == OperatorExportTypes::kOnnxAten &&
                            view.def().rule != Rule::kNotTensor;
     const OnnxLowering lowering = aten_only ? nullptr : onnx_lowering(node.op());
-    absl::Status status = absl::UnimplementedError(no_form(node));
+    absl::Status status = absl::UnimplementedError(no_form(model_, node));
     if (lowering) {
       status = lowering(exporter_, view);
       if (status.ok() || !absl::IsUnimplemented(status)) return status;
@@ -161,9 +230,19 @@ class GraphWriter {
       }
       return absl::OkStatus();
     }
+    if (value.kind == OnnxValue::Kind::kSequence) {
+      return absl::UnimplementedError(
+          fmt::format("X003 %{} is a list whose length depends on data; as an output it has to be "
+                      "tensors",
+                      node.name()));
+    }
     OnnxOutput output;
-    output.value = value.is_ints() ? exporter_.int_tensor(value) : value.name;
+    output.value = value.is_ints()                        ? exporter_.int_tensor(value)
+                   : value.kind == OnnxValue::Kind::kBool ? exporter_.bool_tensor(value)
+                                                          : value.name;
     output.type = value.is_ints() ? Type::tensor(DType::kI64, {}) : node.type;
+    if (value.kind == OnnxValue::Kind::kBool) output.type = Type::tensor(DType::kBool, {});
+    if (value.kind == OnnxValue::Kind::kFloat) output.type = Type::tensor(DType::kF64, {});
     if (value.kind == OnnxValue::Kind::kInts) output.type.dims.reset();
     if (!output.type.is_tensor()) output.type = Type::tensor();  // a part of a list
     output.name = key;
@@ -174,8 +253,11 @@ class GraphWriter {
   const GraphModule& model_;
   const ExportOptions& options_;
   OnnxBuilder& builder_;
+  Problems& problems_;
   Exporter exporter_;
   OnnxGraph result_;
+  OnnxValue returned_;  // by a body
+  const bool is_body_;
   std::unordered_set<const Node*> failed_;
 };
 
@@ -183,7 +265,8 @@ class GraphWriter {
 
 absl::StatusOr<OnnxGraph> write_onnx_graph(const GraphModule& model, const ExportOptions& options,
                                            OnnxBuilder& builder) {
-  return GraphWriter(model, options, builder).write();
+  Problems problems;
+  return GraphWriter(model, options, builder, problems).write();
 }
 
 }  // namespace fxq

@@ -10,6 +10,7 @@
 #include "fxq/base/status.h"
 #include "fxq/export/export_checks.h"
 #include "fxq/export/onnx_graph.h"
+#include "fxq/export/subgraphs.h"
 #include "fxq/export/typed_copy.h"
 #include "fxq/export/value_info.h"
 #include "fxq/quant/stage.h"
@@ -25,11 +26,19 @@ int ir_version(int opset) {
   return opset <= 20 ? 9 : 10;
 }
 
+// By nodes, in subgraphs too, and as outputs.
+std::set<std::string> used_values(const onnx::GraphProto& graph) {
+  std::set<std::string> used;
+  for_each_node(graph, [&](const onnx::NodeProto& node) {
+    used.insert(node.input().begin(), node.input().end());
+  });
+  for (const auto& output : graph.output()) used.insert(output.name());
+  return used;
+}
+
 // Operators of integers leave floats behind that nobody reads.
 void drop_unused_floats(onnx::GraphProto& graph) {
-  std::set<std::string> used;
-  for (const auto& node : graph.node()) used.insert(node.input().begin(), node.input().end());
-  for (const auto& output : graph.output()) used.insert(output.name());
+  const std::set<std::string> used = used_values(graph);
   auto& nodes = *graph.mutable_node();
   int kept = 0;
   for (int i = 0; i < nodes.size(); ++i) {
@@ -41,8 +50,7 @@ void drop_unused_floats(onnx::GraphProto& graph) {
 }
 
 void drop_unused_initializers(onnx::GraphProto& graph) {
-  std::set<std::string> used;
-  for (const auto& node : graph.node()) used.insert(node.input().begin(), node.input().end());
+  const std::set<std::string> used = used_values(graph);
   auto& initializers = *graph.mutable_initializer();
   int kept = 0;
   for (int i = 0; i < initializers.size(); ++i) {
@@ -80,7 +88,7 @@ void place_parameters(const ExportOptions& options, const std::set<std::string>&
 
 void import_opsets(const ExportOptions& options, onnx::ModelProto& model) {
   std::set<std::string> domains;
-  for (const auto& node : model.graph().node()) domains.insert(node.domain());
+  for_each_node(model.graph(), [&](const auto& node) { domains.insert(node.domain()); });
   domains.insert("");
   for (const std::string& domain : domains) {
     auto& import = *model.add_opset_import();
@@ -110,10 +118,10 @@ void add_metadata(const GraphModule& gm, onnx::ModelProto& model) {
 void summarize(const onnx::ModelProto& model, ExportSummary& summary) {
   summary.inputs = describe_inputs(model);
   summary.outputs = describe_outputs(model);
-  for (const auto& node : model.graph().node()) {
+  for_each_node(model.graph(), [&](const onnx::NodeProto& node) {
     const std::string prefix = node.domain().empty() ? "" : node.domain() + ".";
     ++summary.operators[prefix + node.op_type()];
-  }
+  });
   for (const auto& tensor : model.graph().initializer()) {
     summary.initializer_bytes += tensor.raw_data().size();
   }
@@ -137,10 +145,10 @@ void name_ends(const GraphModule& gm, const ExportOptions& options, OnnxGraph& g
 }
 
 void print_nodes(const onnx::ModelProto& model) {
-  for (const auto& node : model.graph().node()) {
+  for_each_node(model.graph(), [](const onnx::NodeProto& node) {
     fmt::print("{} = {}({})  # {}\n", fmt::join(node.output(), ", "), node.op_type(),
                fmt::join(node.input(), ", "), node.doc_string());
-  }
+  });
 }
 
 }  // namespace

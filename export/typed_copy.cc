@@ -1,70 +1,30 @@
 // x: [2,3,32,32], axis 0 is "N":  run with 2 and with 3 images; what was 2 and became 3 is N
 #include "fxq/export/typed_copy.h"
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include <map>
-#include <unordered_map>
 
 #include "fxq/base/status.h"
 #include "fxq/export/check_guards.h"
 #include "fxq/export/deduce_inputs.h"
-#include "fxq/export/known_values.h"
+#include "fxq/export/open_blocks.h"
 #include "fxq/export/place_args.h"
 #include "fxq/export/prepared_form.h"
+#include "fxq/export/type_record.h"
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/graph/problems.h"
 #include "fxq/graph/tensor_convert.h"
 #include "fxq/graph/weighted_bn_module.h"
 #include "fxq/passes/batch_norm_fold.h"
 #include "fxq/passes/cleanup.h"
-#include "fxq/quant/reference_interpreter.h"
 
 namespace fxq {
 namespace {
 
 // By how much dynamic axes grow in the second run: the first that the model accepts.
 const std::vector<int64_t> kSteps{1, 2, 32};
-
-using Types = std::unordered_map<std::string, Type>;
-
-// What a run tells: the type of every value, and the values that data do not decide.
-struct Record {
-  Types types;
-  KnownValues values;
-};
-
-class Recorder : public ReferenceInterpreter {
- public:
-  Recorder(const GraphModule& model, std::unordered_set<std::string> data_free)
-      : ReferenceInterpreter(model), data_free_(std::move(data_free)) {}
-  Record record;
-
- protected:
-  absl::Status on_value(const Node& node, c10::IValue& value) override {
-    record.types[node.name()] = type_of(value);
-    if (data_free_.count(node.name()) != 0) record.values[node.name()] = value.deepcopy();
-    return absl::OkStatus();
-  }
-
- private:
-  std::unordered_set<std::string> data_free_;
-};
-
-absl::StatusOr<Record> run(const GraphModule& model, const std::vector<c10::IValue>& inputs,
-                           const ExportOptions& options) {
-  const at::NoGradGuard no_grad;
-  std::vector<c10::IValue> clones;
-  for (const c10::IValue& input : inputs) clones.push_back(input.deepcopy());
-  GraphModule copy = model.copy(GraphModule::Copy::kCloneBuffers);
-  copy.eval();
-  Recorder recorder(copy, data_free_nodes(copy, options));
-  const auto result = recorder.run(std::move(clones));
-  if (!result.ok()) return result.status();
-  return std::move(recorder.record);
-}
 
 // Sizes for symbols: all axes of one symbol have one size.
 using Sizes = std::map<std::string, int64_t>;
@@ -128,6 +88,29 @@ void forget_dims(Type& type, const Type& other, const Sizes& first, const Sizes&
   }
 }
 
+// Types of a model's inputs are told, those of a body's placeholders seen.
+absl::Status take_types(GraphModule& model, const TypeRecord& record, bool is_body = false) {
+  for (Node* node : model.graph().nodes()) {
+    const auto seen = record.types.find(node->name());
+    if (seen == record.types.end()) continue;
+    if (is_body || !node->is(NodeKind::kPlaceholder)) merge(node->type, seen->second);
+    BlockModule* block = called_block(model, *node);
+    for (size_t i = 0; block && i < block->bodies().size(); ++i) {
+      const TypeRecord part = part_of(record, body_prefix("", node->name(), i));
+      FXQ_RETURN_IF_ERROR(take_types(block->bodies()[i], part, true));
+    }
+  }
+  KnownValues values = record.values;
+  for (const Node* node : model.graph().nodes()) {
+    if (!called_block(model, *node)) continue;
+    for (const Node* input : node->inputs()) {
+      // Sizes that are open may decide otherwise than for both examples.
+      if (input->type.kind == Type::Kind::kBool) values.erase(input->name());
+    }
+  }
+  return write_known_values(model, values);
+}
+
 class Typing {
  public:
   Typing(GraphModule& model, const std::vector<c10::IValue>& args, const ExportOptions& options)
@@ -142,7 +125,7 @@ class Typing {
     first_ = sizes_;
     const std::vector<c10::IValue> inputs = args_.empty() ? inputs_of(model_, {}, first_) : args_;
     if (inputs.size() != model_.graph().placeholders().size()) return absl::OkStatus();
-    auto record = run(model_, inputs, options_);
+    auto record = record_types(model_, inputs, options_);
     if (!record.ok()) {
       if (args_.empty()) return absl::OkStatus();  // zeros of an old type prove nothing
       return record.status();
@@ -152,14 +135,7 @@ class Typing {
   }
 
  private:
-  absl::Status take(const Record& record) {
-    for (Node* node : model_.graph().nodes()) {
-      const auto seen = record.types.find(node->name());
-      if (seen == record.types.end() || node->is(NodeKind::kPlaceholder)) continue;
-      merge(node->type, seen->second);
-    }
-    return write_known_values(model_, record.values);
-  }
+  absl::Status take(const TypeRecord& record) { return take_types(model_, record); }
 
   absl::Status check_input_types() const {
     Problems problems;
@@ -180,7 +156,7 @@ class Typing {
     for (const int64_t size : {224, 64, 48, 32, 28, 24, 12, 8, 299, 512}) {
       first_ = sizes_;
       for (auto& [symbol, value] : first_) value = symbol == kBatchSymbol ? 2 : size;
-      auto record = run(model_, inputs_of(model_, {}, first_), options_);
+      auto record = record_types(model_, inputs_of(model_, {}, first_), options_);
       if (!record.ok()) {
         reason = record.status();
         continue;
@@ -251,20 +227,21 @@ class Typing {
   }
 
   // Tries each step; the batch always grows by 1.
-  absl::Status run_with_other_sizes(Record& record, const std::vector<int64_t>& steps) {
+  absl::Status run_with_other_sizes(TypeRecord& record, const std::vector<int64_t>& steps) {
     absl::Status reason;
     for (const int64_t step : steps) {
       Sizes second = first_;
       for (auto& [symbol, size] : second) size += symbol == kBatchSymbol ? 1 : step;
       const std::vector<c10::IValue> inputs = inputs_of(model_, args_, second);
       if (inputs.empty()) return absl::OkStatus();
-      auto others = run(model_, inputs, options_);
+      auto others = record_types(model_, inputs, options_);
       if (!others.ok()) {
         if (reason.ok()) reason = others.status();
         continue;
       }
       for (auto& [name, type] : record.types) {
-        forget_dims(type, others->types.at(name), first_, second);
+        const auto other = others->types.find(name);
+        if (other != others->types.end()) forget_dims(type, other->second, first_, second);
       }
       keep_common(record.values, others->values);
       return absl::OkStatus();
@@ -313,11 +290,14 @@ absl::StatusOr<GraphModule> typed_copy(const GraphModule& model,
   if (!copy.is_training()) fold_batch_norm_modules(copy);
   FXQ_RETURN_IF_ERROR(refuse_weighted_bn(copy, "export_to_onnx"));
   FXQ_RETURN_IF_ERROR(open_attention(copy).status());
+  open_blocks(copy);
   FXQ_ASSIGN_OR_RETURN(const std::vector<c10::IValue> placed, place_args(copy, args));
   FXQ_RETURN_IF_ERROR(write_constant_args(copy, placed));
   FXQ_RETURN_IF_ERROR(Typing(copy, placed, options).run_all());
+  hand_over_parameters(copy);
   FXQ_ASSIGN_OR_RETURN(copy.notes, check_guards(model, copy));
   FXQ_RETURN_IF_ERROR(drop_guards(copy).status());
+  FXQ_RETURN_IF_ERROR(drop_block_guards(copy, copy.notes));
   return copy;
 }
 

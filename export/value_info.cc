@@ -8,6 +8,7 @@
 #include <set>
 
 #include "fxq/export/exporter.h"
+#include "fxq/export/subgraphs.h"
 
 namespace fxq {
 namespace {
@@ -74,6 +75,8 @@ void rename_in(std::string& value, const std::map<std::string, std::string>& nam
 
 }  // namespace
 
+void write_tensor_type(const Type& type, onnx::ValueInfoProto& info) { write_type(type, {}, info); }
+
 absl::Status add_graph_input(onnx::ModelProto& model, const std::string& name, const Type& type) {
   if (!type.is_tensor() && type.kind != Type::Kind::kUnknown) {
     return absl::UnimplementedError(
@@ -98,14 +101,15 @@ void rename_values(OnnxBuilder& builder, const std::map<std::string, std::string
     // Whoever has the name now and keeps no other.
     if (wanted.count(to) == 0) names.emplace(to, builder.unique(to));
   }
-  onnx::GraphProto& graph = *builder.model().mutable_graph();
-  for (auto& input : *graph.mutable_input()) rename_in(*input.mutable_name(), names);
-  for (auto& output : *graph.mutable_output()) rename_in(*output.mutable_name(), names);
-  for (auto& tensor : *graph.mutable_initializer()) rename_in(*tensor.mutable_name(), names);
-  for (auto& node : *graph.mutable_node()) {
-    for (std::string& input : *node.mutable_input()) rename_in(input, names);
-    for (std::string& output : *node.mutable_output()) rename_in(output, names);
-  }
+  for_each_graph(*builder.model().mutable_graph(), [&](onnx::GraphProto& graph) {
+    for (auto& input : *graph.mutable_input()) rename_in(*input.mutable_name(), names);
+    for (auto& output : *graph.mutable_output()) rename_in(*output.mutable_name(), names);
+    for (auto& tensor : *graph.mutable_initializer()) rename_in(*tensor.mutable_name(), names);
+    for (auto& node : *graph.mutable_node()) {
+      for (std::string& input : *node.mutable_input()) rename_in(input, names);
+      for (std::string& output : *node.mutable_output()) rename_in(output, names);
+    }
+  });
 }
 
 std::map<std::string, std::string> add_graph_outputs(OnnxBuilder& builder,

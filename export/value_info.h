@@ -11,12 +11,16 @@
 
 namespace onnx {
 class ModelProto;
-}
+class ValueInfoProto;
+}  // namespace onnx
 
 namespace fxq {
 
 // InvalidArgument if rank or dtype is unknown: ONNX's inputs have both.
 absl::Status add_graph_input(onnx::ModelProto& model, const std::string& name, const Type& type);
+
+// dtype, and the sizes that are known, of a tensor.
+void write_tensor_type(const Type& type, onnx::ValueInfoProto& info);
 
 // Declares the outputs, with an Identity where a value cannot be one: inputs, initializers, a
 // second use. Returns which name each value shall have.

@@ -120,6 +120,7 @@ void ScriptReader::run_if(const JitNode* node) {
   }
   if (guard_raise(node)) return;
   if (const auto known = decide(node, condition)) return take_branch(node, known->toBool());
+  if (options_.open_blocks) return open_if(node);
   run_opaque(node, {}, 0);
 }
 
@@ -132,7 +133,9 @@ void ScriptReader::run_loop(const JitNode* node) {
   for (int64_t trip = 0;; ++trip) {
     const auto limit = decide(node, state[0]);
     const auto go_on = limit ? decide(node, state[1]) : c10::nullopt;
-    if (!limit || !go_on) return run_opaque(node, state, trip);
+    if (!limit || !go_on) {
+      return options_.open_blocks ? open_loop(node, state, trip) : run_opaque(node, state, trip);
+    }
     if (!go_on->toBool() || trip >= limit->toInt()) break;
     if (trip >= kMostTrips) {
       return problem(node, fmt::format("a loop runs more than {} times", kMostTrips));

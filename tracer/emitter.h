@@ -58,6 +58,8 @@ class Emitter {
   void rebind(const ValuePtr& value, const ValuePtr& result);
   // All holders of the value see the node's from here on, whatever it was before.
   void become(const ValuePtr& value, const ValuePtr& result);
+  // A known list or dict becomes one node.
+  void make_unknown(const ValuePtr& container);
 
   at::Tensor known_tensor(const ValuePtr& value) const;
 
@@ -71,7 +73,6 @@ class Emitter {
   Node* make_node(const Call& call);
   void bind_constant(const ValuePtr& value);
   ValuePtr copy_container(const ValuePtr& container);
-  void make_unknown(const ValuePtr& container);
   void add_alias(const c10::FunctionSchema& schema, const std::vector<ValuePtr>& args,
                  const std::vector<ValuePtr>& results);
 

@@ -125,6 +125,7 @@ void ScriptReader::call_operator(const JitNode* node) {
   if (is_wrapped(node->kind())) return emit_operator(node, args);
   if (fold_identity(node, args) || call_container(node, args)) return;
   if (fold_number(node, args) || fold_size(node, args) || fold(node, args)) return;
+  if (options_.open_blocks && extend_list(node, args)) return;
   emit_operator(node, args);
 }
 

@@ -21,7 +21,9 @@
 namespace fxq {
 
 class BlockBuilder;
+class BlockOpener;
 class ExampleRunner;
+class OpenedBody;
 class Tracer;
 
 // self.layers[i]; the part's attribute, "0".
@@ -39,6 +41,7 @@ struct ReaderOptions {
   bool as_module = true;             // the mode is the module's own: what it froze stays frozen
   ExampleRunner* example = nullptr;  // null: none
   std::set<std::string> state;       // attributes whose values stay for the next call
+  bool open_blocks = false;          // what data decide becomes BlockModules, not TorchScript
 };
 
 class ScriptReader {
@@ -186,7 +189,14 @@ class ScriptReader {
 
   ValuePtr finish_opaque(BlockBuilder& builder, const std::string& name, const JitNode* node);
 
+  // -- opened blocks (open_block.cc)
+  void open_if(const JitNode* node);
+  void open_loop(const JitNode* node, const std::vector<ValuePtr>& state, int64_t first_trip);
+  bool extend_list(const JitNode* node, const std::vector<ValuePtr>& args);
+
   friend class BlockBuilder;
+  friend class BlockOpener;
+  friend class OpenedBody;
 
   GraphModule& gm_;
   torch::jit::Module script_;

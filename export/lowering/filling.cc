@@ -113,6 +113,19 @@ std::string put_at_steps(OnnxBuilder& builder, const std::string& x, const std::
   return builder.add("ScatterElements", {x, indices, y}, {{"axis", span.axis}});
 }
 
+// At a place that is computed while running.
+absl::Status put_at_index(Exporter& exporter, const OpView& view, int64_t axis) {
+  OnnxBuilder& builder = exporter.builder();
+  FXQ_ASSIGN_OR_RETURN(const OnnxValue index, exporter.ints(view.attr("index")));
+  FXQ_ASSIGN_OR_RETURN(const std::string x, part(exporter, view, 0));
+  FXQ_ASSIGN_OR_RETURN(std::string y, part(exporter, view, 1));
+  y = add_unsqueeze(builder, y, {axis});
+  const std::string all = builder.add("Shape", {y});
+  const std::string at = exporter.int_tensor(index);
+  const std::string indices = builder.add("Expand", {at, all});
+  return exporter.finish(view, builder.add("ScatterElements", {x, indices, y}, {{"axis", axis}}));
+}
+
 }  // namespace
 
 absl::Status onnx_Zeros(Exporter& exporter, const OpView& view) {
@@ -158,12 +171,10 @@ absl::Status onnx_SliceScatter(Exporter& exporter, const OpView& view) {
 
 absl::Status onnx_SelectScatter(Exporter& exporter, const OpView& view) {
   if (!view.operand(1)) return absl::UnimplementedError("one of its operands is no tensor");
-  if (!view.attr("index").is_constant()) {
-    return absl::UnimplementedError("the place it writes is computed while running");
-  }
   Span span;
   span.axis = view.attr_int("dim", 0);
   span.extent = extent_of(view, span.axis);
+  if (!view.attr("index").is_constant()) return put_at_index(exporter, view, span.axis);
   if (span.extent < 0) return absl::UnimplementedError("the size of the axis is not known");
   span.start = clamped(view.attr_int("index"), span.extent);
   span.end = span.start + 1;

@@ -132,4 +132,35 @@ absl::Status onnx_Einsum(Exporter& exporter, const OpView& view) {
                                                 {{"equation", view.attr_string("equation")}}));
 }
 
+// The two axes become one at the end, from which every (columns + 1)th element is taken.
+absl::Status onnx_Diagonal(Exporter& exporter, const OpView& view) {
+  OnnxBuilder& builder = exporter.builder();
+  int64_t rows_axis = view.attr_int("dim1", 0);
+  int64_t columns_axis = view.attr_int("dim2", 1);
+  const int64_t rows = size_along(view, rows_axis);
+  const int64_t columns = size_along(view, columns_axis);
+  if (rows < 0 || columns < 0) {
+    return absl::UnimplementedError("the sizes of the axes whose diagonal it takes are not known");
+  }
+  std::vector<int64_t> perm, shape;
+  for (int64_t axis = 0; axis < view.operand(0)->type.rank(); ++axis) {
+    if (axis == rows_axis || axis == columns_axis) continue;
+    perm.push_back(axis);
+    shape.push_back(0);
+  }
+  perm.push_back(rows_axis);
+  perm.push_back(columns_axis);
+  shape.push_back(rows * columns);
+  const int64_t offset = view.attr_int("offset", 0);
+  std::vector<int64_t> indices;
+  for (int64_t row = std::max<int64_t>(-offset, 0); row < rows && row + offset < columns; ++row) {
+    indices.push_back(row * columns + row + offset);
+  }
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  const std::string moved = builder.add("Transpose", {x}, {{"perm", perm}});
+  const std::string flat = add_reshape(builder, moved, shape);
+  const std::string at = builder.ints(indices);
+  return exporter.finish(view, builder.add("Gather", {flat, at}, {{"axis", int64_t{-1}}}));
+}
+
 }  // namespace fxq

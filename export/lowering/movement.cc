@@ -8,6 +8,7 @@
 #include "fxq/export/exporter.h"
 #include "fxq/export/lowering/lowering.h"
 #include "fxq/export/lowering/parts.h"
+#include "fxq/export/lowering/sequences.h"
 #include "fxq/export/opset_forms.h"
 
 namespace fxq {
@@ -18,6 +19,11 @@ absl::StatusOr<std::vector<std::string>> operands(Exporter& exporter, const OpVi
   const DType dtype = element_type(view.node()->type);
   const bool known = view.node()->type.dtype.has_value();
   for (size_t i = 0; i < view.operands().size(); ++i) {
+    const OnnxValue& value = exporter.value(view.operand(i));
+    if (value.kind == OnnxValue::Kind::kList) {
+      for (const OnnxValue& child : value.children) names.push_back(child.name);
+      continue;
+    }
     FXQ_ASSIGN_OR_RETURN(std::string name, exporter.operand(view, i));
     const Type& type = view.operand(i)->type;
     if (known && type.dtype && element_type(type) != dtype) {
@@ -126,13 +132,30 @@ absl::Status onnx_Split(Exporter& exporter, const OpView& view) {
   return finish_parts(exporter, view, std::move(parts));
 }
 
+namespace {
+
+absl::Status join_sequence(Exporter& exporter, const OpView& view, const OnnxValue& sequence,
+                           int64_t new_axis) {
+  return exporter.finish(
+      view, exporter.builder().add("ConcatFromSequence", {sequence.name},
+                                   {{"axis", view.attr_int("dim")}, {"new_axis", new_axis}}));
+}
+
+}  // namespace
+
 absl::Status onnx_Concat(Exporter& exporter, const OpView& view) {
+  if (const OnnxValue* list = joined_sequence(exporter, view)) {
+    return join_sequence(exporter, view, *list, 0);
+  }
   FXQ_ASSIGN_OR_RETURN(std::vector<std::string> parts, operands(exporter, view));
   return exporter.finish(
       view, exporter.builder().add("Concat", std::move(parts), {{"axis", view.attr_int("dim")}}));
 }
 
 absl::Status onnx_Stack(Exporter& exporter, const OpView& view) {
+  if (const OnnxValue* list = joined_sequence(exporter, view)) {
+    return join_sequence(exporter, view, *list, 1);
+  }
   FXQ_ASSIGN_OR_RETURN(std::vector<std::string> parts, operands(exporter, view));
   const int64_t dim = view.attr_int("dim");
   for (std::string& part : parts) part = add_unsqueeze(exporter.builder(), part, {dim});

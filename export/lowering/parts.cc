@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
@@ -18,18 +19,47 @@ bool takes(const Node& user, size_t i, size_t count) {
   return index && (*index < 0 ? *index + size : *index) == static_cast<int64_t>(i);
 }
 
+// The getitem that takes part i; null if there is none.
+const Node* taker(const Node& call, size_t i, size_t count) {
+  for (const Node* user : call.users()) {
+    if (takes(*user, i, count)) return user;
+  }
+  return nullptr;
+}
+
 // The name of the getitem that takes part i, else "<call>.i".
 std::string part_name(const Node& call, size_t i, size_t count) {
-  for (const Node* user : call.users()) {
-    if (takes(*user, i, count)) return user->name();
-  }
-  return fmt::format("{}.{}", call.name(), i);
+  const Node* user = taker(call, i, count);
+  return user ? user->name() : fmt::format("{}.{}", call.name(), i);
 }
 
 bool is_taken(const Node& call, size_t i, size_t count) {
   return std::any_of(call.users().begin(), call.users().end(), [&](const Node* user) {
     return user->op() != OpId::kGetItem || takes(*user, i, count);
   });
+}
+
+using Renamed = std::map<std::string, std::string>;
+
+// Parts of parts too, where somebody takes them.
+void name_parts(OnnxBuilder& builder, const Node& call, const std::vector<OnnxValue>& values,
+                Renamed& renamed) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Node* user = taker(call, i, values.size());
+    if (user && values[i].kind == OnnxValue::Kind::kList) {
+      name_parts(builder, *user, values[i].children, renamed);
+    }
+    const std::string& old = values[i].name;
+    const std::string name = part_name(call, i, values.size());
+    const bool free = !old.empty() && old != name && renamed.count(old) == 0;
+    if (free && builder.rename(old, name)) renamed[old] = name;
+  }
+}
+
+void rename(OnnxValue& value, const Renamed& renamed) {
+  const auto found = renamed.find(value.name);
+  if (found != renamed.end()) value.name = found->second;
+  for (OnnxValue& child : value.children) rename(child, renamed);
 }
 
 // The integers' type of a part: of a list, tuple or tensor type.
@@ -62,6 +92,13 @@ absl::Status finish_parts(Exporter& exporter, const OpView& view, std::vector<st
   }
   exporter.set(&node, OnnxValue::list(std::move(values)));
   return absl::OkStatus();
+}
+
+void finish_values(Exporter& exporter, const Node& call, std::vector<OnnxValue> values) {
+  Renamed renamed;
+  name_parts(exporter.builder(), call, values, renamed);
+  for (OnnxValue& value : values) rename(value, renamed);
+  exporter.set(&call, OnnxValue::list(std::move(values)));
 }
 
 }  // namespace fxq

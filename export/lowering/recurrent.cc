@@ -145,7 +145,8 @@ absl::Status recurrent(Exporter& exporter, const OpView& view, Network net) {
 // Results of one step: its states, [N, H] each.
 absl::Status one_step(Exporter& exporter, const OpView& view, Network net) {
   if (view.operand(0)->type.rank() != 2) {
-    return absl::UnimplementedError("an input without a batch axis");
+    return absl::UnimplementedError(
+        fmt::format("an input without a batch axis, {}", view.operand(0)->type.to_string()));
   }
   OnnxBuilder& builder = exporter.builder();
   for (const char* name : {"w_ih", "w_hh", "b_ih", "b_hh"}) {

@@ -135,4 +135,23 @@ absl::Status onnx_LogSoftmax(Exporter& exporter, const OpView& view) {
   return softmax(exporter, view, "LogSoftmax");
 }
 
+// Truth values have no ReduceMax: they are counted as 0 and 1.
+static absl::Status quantify(Exporter& exporter, const OpView& view, const char* op_type) {
+  OnnxBuilder& builder = exporter.builder();
+  FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view));
+  const std::string truth = add_cast(builder, x, DType::kBool);
+  const std::string counted = add_cast(builder, truth, DType::kI32);
+  const std::string y =
+      add_reduce(builder, counted, {op_type, view.attr_ints("dim"), view.attr_bool("keepdim")});
+  return exporter.finish(view, add_cast(builder, y, element_type(view.node()->type)));
+}
+
+absl::Status onnx_Any(Exporter& exporter, const OpView& view) {
+  return quantify(exporter, view, "ReduceMax");
+}
+
+absl::Status onnx_All(Exporter& exporter, const OpView& view) {
+  return quantify(exporter, view, "ReduceMin");
+}
+
 }  // namespace fxq

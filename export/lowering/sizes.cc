@@ -7,6 +7,7 @@
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
 #include "fxq/export/lowering/lowering.h"
+#include "fxq/export/lowering/sequences.h"
 #include "fxq/export/opset_forms.h"
 
 namespace fxq {
@@ -146,6 +147,7 @@ absl::Status onnx_GetItem(Exporter& exporter, const OpView& view) {
       if (container.keys[i] == *key) return element(exporter, node, container, i);
     }
   }
+  if (container.kind == OnnxValue::Kind::kSequence) return sequence_item(exporter, view, container);
   if (container.kind == OnnxValue::Kind::kInts && !container.is_constant() && index) {
     set_int(exporter, node, gather(exporter.builder(), container.name, *index));
     return absl::OkStatus();

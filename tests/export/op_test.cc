@@ -1,10 +1,15 @@
 // Every ONNX cell of the op table in float, each opset that has forms of its own: what ONNX Runtime
 // computes. One graph holds a family, because starting ONNX Runtime takes longer than running it.
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
+
+#include <filesystem>
 
 #include "compare.h"
 #include "fxq/base/file.h"
 #include "fxq/graph/ops/op_def.h"
+#include "fxq/graph/text.h"
+#include "fxq/tracer/trace.h"
 
 namespace fxq::export_test {
 namespace {
@@ -17,9 +22,9 @@ std::string family_text(const std::string& name) {
 }
 
 const std::vector<std::string>& families() {
-  static const std::vector<std::string> names{"weighted", "norms",      "activations", "arithmetic",
-                                              "choosing", "filling",    "pooling",     "movement",
-                                              "indexing", "reductions", "recurrent",   "sizes"};
+  static const std::vector<std::string> names{
+      "weighted", "norms",    "activations", "arithmetic", "choosing", "filling", "pooling",
+      "movement", "indexing", "reductions",  "recurrent",  "sizes",    "numbers", "columns"};
   return names;
 }
 
@@ -50,6 +55,56 @@ TEST(OpTest, EinsumNeedsOpset12) {
   expect_same_floats(text_net(family_text("einsum")), check);
 }
 
+// Opset 13 has no GridSample.
+TEST(OpTest, SamplingNeedsOpset16) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  FloatCheck check;
+  check.options.opset_version = 16;
+  check.tag = "sampling";
+  expect_same_floats(text_net(family_text("sampling")), check);
+}
+
+// torchvision's operators, in its Python package.
+bool load_torchvision() {
+  const std::filesystem::path folder = "/usr/lib/python3/dist-packages/torchvision";
+  if (!std::filesystem::exists(folder)) return false;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind("_C.", 0) == 0) return load_operator_library(entry.path().string()).ok();
+  }
+  return false;
+}
+
+// Boxes inside, at the edge, of no size, and outside.
+FloatNet boxes_net(const std::string& family) {
+  auto gm = parse_text(family_text(family));
+  EXPECT_TRUE(gm.ok()) << gm.status();
+  FloatNet net;
+  if (!gm.ok()) return net;
+  gm->eval();
+  const std::vector<float> boxes{0, 1.5F, 2, 7.25F, 9,    1, -2, -1, 6,  8,
+                                 1, 4,    4, 4,     4.5F, 0, 3,  6,  30, 25};
+  net.input = random_inputs(*gm, 7);
+  net.input[1] = at::tensor(boxes).view({4, 5});
+  net.graph = *std::move(gm);
+  return net;
+}
+
+TEST(OpTest, RoiAlign) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  if (!load_torchvision()) GTEST_SKIP() << "no torchvision: run ./dev setup";
+  for (const int opset : {11, 13, 16}) {
+    FloatCheck check;
+    check.options.opset_version = opset;
+    check.tag = "roi_align at opset " + std::to_string(opset);
+    expect_same_floats(boxes_net("roi_align"), check);
+  }
+  FloatCheck check;
+  check.options.opset_version = 16;
+  check.tag = "aligned";
+  expect_same_floats(boxes_net("roi_align_aligned"), check);
+}
+
 // Sizes stay computed while the batch is symbolic.
 TEST(OpTest, SymbolicSizes) {
   if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
@@ -63,7 +118,7 @@ TEST(OpTest, SymbolicSizes) {
 
 // A new ONNX cell needs a line in op_families/.
 TEST(OpTest, EveryCellIsTested) {
-  std::string all = family_text("einsum");
+  std::string all = family_text("einsum") + family_text("sampling") + family_text("roi_align");
   for (const std::string& name : families()) all += family_text(name);
   for (const OpDef& def : op_table()) {
     if (def.onnx.empty()) continue;

@@ -220,6 +220,28 @@ class Gru(nn.Module):
         return self.fc(state)
 
 
+class Decoder(nn.Module):
+    """Words one after the other until all images said the last one: a loop over data, with cells."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.embed = nn.Embedding(7, 6)
+        self.cell = nn.LSTMCell(6, 8)
+        self.fc = nn.Linear(8, 7)
+
+    def forward(self, x):
+        hidden = F.relu(self.conv(x)).mean([2, 3])
+        memory = torch.zeros_like(hidden)
+        word = torch.zeros([x.size(0)], dtype=torch.long)
+        words: List[torch.Tensor] = []
+        while len(words) < 12 and bool((word != 3).any()):
+            hidden, memory = self.cell(self.embed(word), (hidden, memory))
+            word = (self.fc(hidden) * 20.0 + x.mean([1, 2, 3]).unsqueeze(1)).argmax(1)
+            words.append(word)
+        return torch.stack(words, 1), hidden
+
+
 def _net(name: str, net: nn.Module, *shape: int, traced: bool = True) -> Fixture:
     return Fixture(
         name, net, inputs=(noise(7, 2, *shape),), calib=(noise(17, 8, *shape),), traced=traced
@@ -234,6 +256,7 @@ NETS = {
     "odd_constants": lambda: _net("odd_constants", Constants(), 3, 8, 8),
     "odd_cached": lambda: _net("odd_cached", CachedObject(), 3, 8, 8, traced=False),
     "odd_chosen": lambda: _net("odd_chosen", Chosen(), 3, 8, 8, traced=False),
+    "odd_decoder": lambda: _net("odd_decoder", Decoder(), 3, 8, 8, traced=False),
     "odd_levels": lambda: _net("odd_levels", Levels(), 3, 8, 8, traced=False),
     "odd_lstm": lambda: _net("odd_lstm", Lstm(), 7, 5),
     "odd_gru": lambda: _net("odd_gru", Gru(), 7, 5),
