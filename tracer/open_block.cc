@@ -257,6 +257,26 @@ bool ScriptReader::extend_list(const JitNode* node, const std::vector<ValuePtr>&
 
 namespace {
 
+// Placeholders of these types, whose sizes stay open; what is not given has its default.
+std::vector<ValuePtr> block_inputs(const c10::FunctionSchema& schema,
+                                   const std::vector<Type>& inputs, Emitter& emitter) {
+  std::vector<ValuePtr> values;
+  for (size_t i = 1; i < schema.arguments().size(); ++i) {  // the first is self
+    const c10::Argument& argument = schema.arguments()[i];
+    if (i > inputs.size()) {
+      TORCH_CHECK(argument.default_value(), "its input '", argument.name(), "' is missing");
+      values.push_back(from_ivalue(*argument.default_value(), argument.type()));
+      continue;
+    }
+    values.push_back(emitter.placeholder(argument.name(), argument.type()));
+    if (!inputs[i - 1].is_tensor()) continue;
+    Type& type = values.back()->node->type;
+    type = inputs[i - 1];
+    if (type.dims) type.dims->assign(type.dims->size(), Dim{});
+  }
+  return values;
+}
+
 absl::StatusOr<std::shared_ptr<BlockModule>> read_block(const OpaqueModule& block,
                                                         const std::vector<Type>& inputs,
                                                         const std::set<size_t>& owned) {
@@ -271,23 +291,11 @@ absl::StatusOr<std::shared_ptr<BlockModule>> read_block(const OpaqueModule& bloc
   reading.training = block.is_training();
   reading.open_blocks = true;
   ScriptReader reader(gm, module, reading);
-  const auto& arguments = module.get_method("forward").function().getSchema().arguments();
-  if (inputs.size() + 1 > arguments.size()) return absl::UnimplementedError("too many inputs");
-  std::vector<ValuePtr> values;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    values.push_back(
-        reader.emitter().placeholder(arguments[i + 1].name(), arguments[i + 1].type()));
-    Node* placeholder = values.back()->node;
-    if (!inputs[i].is_tensor()) continue;
-    placeholder->type = inputs[i];
-    if (placeholder->type.dims) {
-      placeholder->type.dims->assign(placeholder->type.dims->size(), Dim{});
-    }
+  const c10::FunctionSchema& schema = module.get_method("forward").function().getSchema();
+  if (inputs.size() + 1 > schema.arguments().size()) {
+    return absl::UnimplementedError("it takes fewer inputs");
   }
-  for (size_t i = inputs.size() + 1; i < arguments.size(); ++i) {
-    if (!arguments[i].default_value()) return absl::UnimplementedError("an input is missing");
-    values.push_back(from_ivalue(*arguments[i].default_value(), arguments[i].type()));
-  }
+  std::vector<ValuePtr> values = block_inputs(schema, inputs, reader.emitter());
   for (const size_t index : owned) values[index]->storage->external = false;
   ValuePtr result = reader.run_method(reader.root(), "forward", values);
   if (!reader.problems().empty()) {
@@ -304,7 +312,6 @@ absl::StatusOr<std::shared_ptr<BlockModule>> read_block(const OpaqueModule& bloc
   gm.train(reading.training);
   std::vector<GraphModule> bodies;
   bodies.push_back(std::move(gm));
-  const c10::FunctionSchema& schema = module.get_method("forward").function().getSchema();
   Type type = node_type(schema.returns()[0].type());
   if (!owned.empty()) {
     type = Type::tuple({type});

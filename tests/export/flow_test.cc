@@ -453,6 +453,16 @@ INSTANTIATE_TEST_SUITE_P(Nets, FlowNetTest,
                                            "odd_decoder"),
                          [](const auto& info) { return std::string(info.param); });
 
+// Integers outside, floats in the branches.
+TEST(FlowQdqTest, NodesAroundABranchAreWithinOneStep) {
+  if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
+  if (!has_fixture("odd_branch", "script")) GTEST_SKIP() << "no fixtures: run ./dev setup";
+  const FloatNet net = fixture("odd_branch", "script");
+  const auto quantized = quantize_fixture("odd_branch", net.graph);
+  ASSERT_TRUE(quantized);
+  expect_nodes_within_one_step(*quantized, net.input, 16);
+}
+
 absl::Status export_status(const char* source, const ExportOptions& options,
                            ExportSummary* summary = nullptr) {
   const torch::jit::Module module = script_module(source);
