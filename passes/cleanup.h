@@ -28,6 +28,10 @@ absl::StatusOr<bool> constant_fold(GraphModule& gm);
 // that are larger than what they are made of stay computed.
 absl::StatusOr<bool> fold_parameters(GraphModule& gm);
 
+// x * self.k -> x * 0.5 where k is a float tensor of no dimensions (eval mode): a number, as in the
+// tables of operators. Of tensors whose types are known.
+absl::StatusOr<bool> scalar_parameters(GraphModule& gm);
+
 // torch's fused transformer kernels (what nn.MultiheadAttention and nn.TransformerEncoderLayer call
 // in eval mode) become linear, matmul, softmax and layer_norm, which quantize and export. Self
 // attention without masks and without its weights as a result; all else stays.

@@ -32,6 +32,8 @@ constexpr PassInfo kPasses[] = {
     {"modularize", "turn functional ops whose parameters are attributes into modules", modularize},
     {"recompose", "make one op of what was written out: x * sigmoid(x) is silu(x)", recompose,
      false},
+    {"scalar_parameters", "make numbers of parameters that have no dimensions (eval mode)",
+     scalar_parameters},
     {"remove_identity", "remove what does nothing at inference: identity, dropout, detach, ...",
      remove_identity},
 };

@@ -196,6 +196,10 @@ absl::StatusOr<std::vector<c10::IValue>> AtenCall::arguments(const std::vector<c
   });
 }
 
+bool AtenCall::reads_packed_sequence() const {
+  return schema_ && schema_->argumentIndexWithName("batch_sizes").has_value();
+}
+
 absl::StatusOr<std::vector<c10::IValue>> AtenCall::run(
     const std::vector<c10::IValue>& inputs) const {
   FXQ_ASSIGN_OR_RETURN(std::vector<c10::IValue> stack, arguments(inputs, *schema_, 0));

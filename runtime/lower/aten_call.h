@@ -21,6 +21,8 @@ class AtenCall {
   static absl::StatusOr<AtenCall> parse(const Step& step);
 
   bool is_torchscript() const { return torchscript_; }
+  // It reads a packed sequence, whose sizes LibTorch does not check: only real ones may be given.
+  bool reads_packed_sequence() const;
   // Runs the operator on the values of the step's inputs; results are flattened, depth first.
   absl::StatusOr<std::vector<c10::IValue>> run(const std::vector<c10::IValue>& inputs) const;
   // Runs a loaded TorchScript method of this schema (whose argument 0 is the module) instead.

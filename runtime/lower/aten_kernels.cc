@@ -59,12 +59,19 @@ bool is_nothing(const c10::IValue& value) {
   return value.isNone() || (value.isTensor() && !value.toTensor().defined());
 }
 
+absl::Status is_nested() {
+  return absl::UnimplementedError(
+      "its result is a nested tensor, which programs do not hold: make the model without them "
+      "(nn.TransformerEncoder(..., enable_nested_tensor=False))");
+}
+
 absl::StatusOr<Desc> desc_of(const c10::IValue& value) {
   if (is_nothing(value)) {
     Desc nothing;
     nothing.absent = true;
     return nothing;
   }
+  if (value.isTensor() && value.toTensor().is_nested()) return is_nested();
   if (value.isTensor()) {
     const auto dtype = dtype_of(value.toTensor());
     if (!dtype) return absl::UnimplementedError("a result has a dtype that programs do not know");
@@ -147,6 +154,7 @@ class AtenStep : public BoundStep {
 
   static absl::StatusOr<at::Tensor> result_tensor(const c10::IValue& value) {
     if (value.isScalar()) return number_tensor(value);
+    if (value.isTensor() && value.toTensor().is_nested()) return is_nested();
     if (value.isTensor()) return value.toTensor().contiguous();
     return absl::UnimplementedError("its result is " + value.tagKind() +
                                     " for this data; a program needs a tensor beforehand");
@@ -197,6 +205,10 @@ class AtenProvider : public KernelProvider {
  private:
   absl::StatusOr<std::vector<Desc>> infer_unguarded(const Step& step, Descs inputs) const {
     c10::InferenceMode inference;
+    FXQ_ASSIGN_OR_RETURN(const AtenCall call, AtenCall::parse(step));
+    if (call.reads_packed_sequence()) {
+      return absl::UnimplementedError("what it gives is known for real lengths only");
+    }
     FXQ_ASSIGN_OR_RETURN(const Runner run, runner(step, inputs));
     FXQ_ASSIGN_OR_RETURN(const Values results, run_on_numbers(run, inputs));
     if (results.size() < step.outputs.size()) {

@@ -102,6 +102,24 @@ def forward(self, x, lengths):
       HasSubstr("greater than 0"));
 }
 
+// A trace of a packed LSTM: LibTorch reads beyond its arrays where batch_sizes are zeros.
+TEST(DataShapes, APackedSequenceIsReadWithRealLengths) {
+  Net net(R"(
+def forward(self, x, lengths, h):
+    data, sizes = torch._pack_padded_sequence(x, lengths, True)
+    w = torch.full((8, 2), 0.5)
+    u = torch.full((8, 2), 0.25)
+    b = torch.full((8,), 0.1)
+    y, hn, cn = torch.lstm(data, sizes, [h, h], [w, u, b, b], True, 1, 0.0, False, False)
+    padded, counts = torch._pad_packed_sequence(y, sizes, True, 0.0, 4)
+    return padded, hn, counts
+)",
+          {at::randn({3, 4, 2}), at::tensor({4, 2, 1}, at::kLong), at::zeros({1, 3, 2})});
+  for (const auto& lengths : std::vector<std::vector<int64_t>>{{4, 2, 1}, {3, 3, 2}, {4, 4, 4}}) {
+    net.expect_equal({at::randn({3, 4, 2}), at::tensor(lengths, at::kLong), at::zeros({1, 3, 2})});
+  }
+}
+
 // Nothing before it runs on what zeros give, so all of it waits for data.
 TEST(DataShapes, WhatZerosCannotSay) {
   Net net(R"(
