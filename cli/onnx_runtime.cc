@@ -34,8 +34,6 @@ for run in runs:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
-    if run["exact_sums"]:
-        options.add_session_config_entry("session.x64quantprecision", "1")
     if not run["optimize"]:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(run["model"], options, providers=["CPUExecutionProvider"])
@@ -82,7 +80,6 @@ absl::StatusOr<nlohmann::json> write_job(const ScratchFolder& folder,
   for (const OnnxRun& run : runs) {
     nlohmann::json job{{"model", run.model},
                        {"optimize", run.optimize},
-                       {"exact_sums", run.exact_sums},
                        {"inputs", nlohmann::json::object()},
                        {"outputs", nlohmann::json::object()}};
     for (const auto& [name, tensor] : run.inputs) {

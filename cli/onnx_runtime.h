@@ -29,10 +29,6 @@ struct OnnxRun {
   // False: every operator as the file has it, Q and DQ in float. True, ONNX Runtime's default: QDQ
   // becomes its integer kernels.
   bool optimize = false;
-  // session.x64quantprecision, which takes effect with `optimize` only: on CPUs without VNNI its
-  // integer kernels saturate sums of pairs at 16 bits otherwise. ONNX Runtime 1.20 dies of it on
-  // QDQ files; it is meant for QLinear operators.
-  bool exact_sums = false;
 };
 // The outputs of each run. Internal carries ONNX Runtime's own words.
 absl::StatusOr<std::vector<TensorsByName>> run_in(const OnnxRuntime& runtime,

@@ -29,7 +29,8 @@ constexpr double kFloatLimit = 1e-5;
 constexpr double kFloatFailure = 1e-3;  // float sums in another order do not come to that
 constexpr double kMarginLimit = 15.0;   // dB
 
-// What ONNX Runtime's documentation of session.x64quantprecision says.
+// What ONNX Runtime's documentation of session.x64quantprecision says; that option would avoid it,
+// but 1.20 dies of it on files with Q and DQ.
 constexpr const char* kSaturates =
     " (this CPU has no VNNI: ONNX Runtime's u8 x s8 kernels saturate sums of pairs at 16 bits)";
 
@@ -131,11 +132,8 @@ class Validation {
       run.inputs[summary_.inputs[i].name] = inputs[i];
     }
     for (const auto& output : summary_.outputs) run.outputs.push_back(output.name);
-    const bool would_saturate = request_.format == QuantFormat::kQOperator && !has_vnni();
-    run.optimize = run.exact_sums = would_saturate;
     runs_ = {run, run};
     runs_[1].optimize = true;
-    runs_[1].exact_sums = false;
     return is_integer() ? plan_nodes(run) : absl::OkStatus();
   }
 
@@ -192,8 +190,11 @@ class Validation {
         actual.size(),
         total ? 100.0 * static_cast<double>(equal) / static_cast<double>(total) : 100, largest));
     if (far.empty()) return;
-    auto& where = request_.profile == ExportProfile::kOrt ? report_.warnings : report_.failures;
-    where.push_back(fmt::format("nodes more than 1 step apart: {}", fmt::join(far, ", ")));
+    const bool may_saturate = request_.format == QuantFormat::kQOperator && !has_vnni();
+    const bool tolerated = request_.profile == ExportProfile::kOrt || may_saturate;
+    auto& where = tolerated ? report_.warnings : report_.failures;
+    where.push_back(fmt::format("nodes more than 1 step apart: {}{}", fmt::join(far, ", "),
+                                may_saturate ? kSaturates : ""));
   }
 
   absl::Status judge_integers(const Tensors& actual) {

@@ -1,5 +1,5 @@
-// open_lstm_cell, open_attention, fold_parameters, scalar_parameters, modularize, remove_identity, recompose, fuse,
-// dce: on a copy.
+// open_lstm_cell, open_attention, fold_parameters, scalar_parameters, modularize, remove_identity,
+// recompose, fuse, dce: on a copy.
 #include "fxq/quant/fuse_fx.h"
 
 #include <ATen/core/ivalue.h>
@@ -39,8 +39,9 @@ absl::StatusOr<GraphModuleWithAttr> fuse_fx(const GraphModule& model, const Fuse
   GraphModule fused = model.copy();
   FXQ_ASSIGN_OR_RETURN(
       Pipeline pipeline,
-      Pipeline::parse("open_lstm_cell, open_attention, fold_parameters, scalar_parameters, modularize, "
-                      "remove_identity, recompose, fuse, dce"));
+      Pipeline::parse(
+          "open_lstm_cell, open_attention, fold_parameters, scalar_parameters, modularize, "
+          "remove_identity, recompose, fuse, dce"));
   const FloatCalls calls(model);
   FXQ_RETURN_IF_ERROR(pipeline.run(fused).status());
   calls.store(fused);

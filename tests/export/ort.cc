@@ -49,8 +49,7 @@ absl::StatusOr<Tensors> run_onnx_file(const std::string& path, const Tensors& in
                                       const std::vector<std::string>& outputs,
                                       Optimizations optimizations) {
   if (!runtime()) return absl::FailedPreconditionError("no ONNX Runtime: run ./dev setup");
-  const OnnxRun run{path, inputs, outputs, optimizations != Optimizations::kOff,
-                    optimizations == Optimizations::kExactSums};
+  const OnnxRun run{path, inputs, outputs, optimizations == Optimizations::kOn};
   FXQ_ASSIGN_OR_RETURN(std::vector<Tensors> results, run_in(*runtime(), {run}));
   return std::move(results[0]);
 }

@@ -25,7 +25,7 @@ bool has_onnx_runtime();
 
 // Off: every operator as the file has it, Q and DQ in float. On, ONNX Runtime's default: QDQ
 // becomes its integer kernels.
-enum class Optimizations { kOff, kOn, kExactSums };  // the last: OnnxRun::exact_sums
+enum class Optimizations { kOff, kOn };
 
 // Values by name, as ONNX Runtime computes them.
 absl::StatusOr<Tensors> run_onnx_runtime(const onnx::ModelProto& model, const Tensors& inputs,

@@ -141,6 +141,66 @@ graph (%x: f32[1,4,8,8]) {
               HasSubstr("E013 %b (conv2d) in 'b' runs on the BPU and reads %a"));
 }
 
+// softmax is the BPU's, and this library has no integers for it: nothing said so.
+TEST(CheckModelTest, WhatIsComputedThroughFloatsIsListed) {
+  const CheckReport report = check(R"(
+module @a = conv2d(weight: f32[4,4,1,1], bias: none)
+graph (%x: f32[1,4,8,8]) {
+  %a = conv2d @a(%x) : f32[1,4,8,8]
+  %s = softmax(%a, 1) : f32[1,4,8,8]
+  return %s
+}
+)",
+                                   March::BAYES);
+  EXPECT_TRUE(report.passes) << report.to_string();
+  EXPECT_EQ(row(report, "a").code, "");
+  EXPECT_EQ(row(report, "s").code, "W107");
+  EXPECT_EQ(row(report, "s").device, "BPU");
+}
+
+TEST(CheckModelTest, WeightsOf16BitsDoNotPass) {
+  CheckOptions options;
+  QatQConfigOptions wide;
+  wide.weight_dtype = "qint16";
+  options.qconfigs.global = *get_default_qat_qconfig(wide);
+  const CheckReport report = check(R"(
+module @a = conv2d(weight: f32[4,4,1,1], bias: none)
+graph (%x: f32[1,4,8,8]) {
+  %a = conv2d @a(%x) : f32[1,4,8,8]
+  return %a
+}
+)",
+                                   March::BAYES, options);
+  EXPECT_FALSE(report.passes);
+  EXPECT_THAT(report.to_string(),
+              HasSubstr("1 op(s) have weights of 16 bits, which no march runs"));
+}
+
+// Its abs and sum were the BPU's, and only the comparison the CPU's.
+TEST(CheckModelTest, WhatOnlyComputesAConditionIsOnTheCpu) {
+  const CheckReport report = check(R"(
+module @a = conv2d(weight: f32[4,4,1,1], bias: none)
+graph (%x: f32[1,4,8,8]) {
+  %a = conv2d @a(%x) : f32[1,4,8,8]
+  %abs = abs(%a) : f32[1,4,8,8]
+  %sum = sum(%abs, [1,2,3], true) : f32[1,1,1,1]
+  %number = aten::item(%sum) : float
+  %y = mul_scalar(%a, %number) : f32[1,4,8,8]
+  return %y
+}
+)",
+                                   March::BAYES);
+  for (const char* name : {"abs", "sum"}) EXPECT_EQ(row(report, name).code, "E012") << name;
+  EXPECT_EQ(row(report, "a").device, "BPU");
+}
+
+TEST(CheckModelTest, HybridDictIsForMarchesWithABpu) {
+  CheckOptions options;
+  options.hybrid_dict.module_name = {"a"};
+  EXPECT_THAT(std::string(check_model(net(kIsland), March::CPU, {}, options).status().message()),
+              HasSubstr("the march is CPU"));
+}
+
 // Without shapes no limit is known to be broken.
 TEST(CheckModelTest, InputsGiveShapes) {
   const GraphModule untyped = net(R"(

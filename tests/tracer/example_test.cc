@@ -39,6 +39,28 @@ def forward(self, x):
               HasSubstr("is 3, as for the example inputs"));
 }
 
+// Stubs of torch.ao's vanished: what a class outside of torch.nn passed on was not looked at.
+TEST(Example, QuantStubsAreKept) {
+  torch::jit::Module stub("__torch__.torch.ao.quantization.stubs.QuantStub");
+  stub.register_attribute("training", c10::BoolType::get(), false);
+  stub.define("def forward(self, x):\n    return x\n");
+  torch::jit::Module camera("__torch__.vendor.QuantStub");
+  camera.register_attribute("training", c10::BoolType::get(), false);
+  camera.register_attribute("scale", c10::FloatType::get(), 0.0078125);
+  camera.define("def forward(self, x):\n    return x\n");
+  torch::jit::Module module("Net");
+  module.register_module("quant", stub);
+  module.register_module("camera", camera);
+  module.define(
+      "def forward(self, x, y):\n    return self.quant.forward(x) + self.camera.forward(y)\n");
+  auto gm = trace(module);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  const std::string text = print_text(*gm);
+  EXPECT_THAT(text, HasSubstr("module @quant = quant_stub()"));
+  EXPECT_THAT(text, HasSubstr("module @camera = quant_stub(scale=0.0078125)"));
+  EXPECT_EQ(gm->graph().find_all(OpId::kQuantStub).size(), 2u);
+}
+
 // A decoder's cache: the branch on `k is not None` stayed TorchScript.
 TEST(Example, OptionalInputsAreWhatTheExampleHas) {
   const auto module = script_module(R"(

@@ -114,7 +114,7 @@ def forward(self, x):
   %narrow = narrow(%flatten, 1, 0, 3)
   %m = get_attr @m
   %linear = linear(%narrow, %m)
-  %sum = aten::sum(%linear)
+  %sum = sum_all(%linear)
   %t = t(%narrow)
   %matmul = matmul(%narrow, %t)
   %add = add(%sum, %matmul)
