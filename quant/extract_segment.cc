@@ -71,11 +71,13 @@ class Extraction {
         gm_->graph().node_copy(node, [&](Node* input) { return Argument(map_.at(input)); });
   }
 
-  // Something outside of the segment reads it, be it through a boundary.
+  // Something outside of the segment reads it, be it through what comes along there as well: a
+  // boundary, a size.
   bool is_read_outside(const Node* node) const {
     return std::any_of(node->users().begin(), node->users().end(), [&](const Node* user) {
       if (values_.body.count(user) == 0) return true;
-      return is_boundary(*user) && is_read_outside(user);
+      const bool comes_along = own_.count(user) == 0 && user->op() != OpId::kGetItem;
+      return comes_along && is_read_outside(user);
     });
   }
 

@@ -149,6 +149,30 @@ graph (%x: f32[2,4,8,8], %token: f32[1,8,8,8]) {
   expect_segments_give_the_whole(*model);
 }
 
+// One size of a CPU op's value is read by that op's segment and by a later one: "no segment has
+// computed %s".
+TEST(SegmentedTest, ASizeIsReadByTwoSegments) {
+  const auto model = quantized(R"(
+module @a = conv2d(weight: f32[8,4,1,1], bias: none)
+module @b = conv2d(weight: f32[8,8,1,1], bias: none)
+state * = normal(5, 0.3)
+graph (%x: f32[2,4,8,8]) {
+  %a = conv2d @a(%x) : f32[2,8,8,8]
+  %s = selu(%a) : f32[2,8,8,8]
+  %n = size(%s, 0) : int
+  %r = reshape(%s, [%n,8,16,4]) : f32[2,8,16,4]
+  %m = mish(%r) : f32[2,8,16,4]
+  %b = conv2d @b(%m) : f32[2,8,16,4]
+  %v = reshape(%b, [%n,8,8,8]) : f32[2,8,8,8]
+  %w = selu(%v) : f32[2,8,8,8]
+  return %w
+}
+)",
+                               hybrid(March::BAYES));
+  ASSERT_TRUE(model.ok()) << model.status();
+  expect_segments_give_the_whole(*model);
+}
+
 // The first state of an LSTM cell: "no segment has computed %zeros_q".
 TEST(SegmentedTest, ConstantsComeAlong) {
   const auto model = quantized(R"(
