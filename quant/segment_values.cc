@@ -35,7 +35,7 @@ class Collector {
     if (node.op() == OpId::kRequantize) return true;
     if (is_boundary(node)) {
       const Node* source = float_value(&node);
-      return own_.count(source) != 0 || is_constant(*source);
+      return own_.count(source) != 0 || comes_along(*source);
     }
     if (is_constant(node)) return true;
     if (node.op() == OpId::kGetItem) {

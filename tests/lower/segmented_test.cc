@@ -149,6 +149,25 @@ graph (%x: f32[2,4,8,8], %token: f32[1,8,8,8]) {
   expect_segments_give_the_whole(*model);
 }
 
+// Parts of a CPU op's results, as integers and as floats: "no segment has computed %u".
+TEST(SegmentedTest, PartsAreReadInTheirOwnSegment) {
+  const auto model = quantized(R"(
+module @b = conv2d(weight: f32[8,4,1,1], bias: none)
+state * = normal(5, 0.3)
+graph (%x: f32[2,8,8,8]) {
+  %s = selu(%x) : f32[2,8,8,8]
+  %m = max_dim(%s, 1, true) : (f32[2,1,8,8], i64[2,1,8,8])
+  %u = getitem(%m, 0) : f32[2,1,8,8]
+  %c = cat([%u,%u,%u,%u], 1) : f32[2,4,8,8]
+  %b = conv2d @b(%c) : f32[2,8,8,8]
+  return (%b, %u)
+}
+)",
+                               PrepareOptions());
+  ASSERT_TRUE(model.ok()) << model.status();
+  expect_segments_give_the_whole(*model);
+}
+
 // One size of a CPU op's value is read by that op's segment and by a later one: "no segment has
 // computed %s".
 TEST(SegmentedTest, ASizeIsReadByTwoSegments) {
