@@ -43,7 +43,8 @@ absl::StatusOr<std::vector<c10::IValue>> example_inputs(const CheckArguments& ar
   FeedRequest request;
   request.files = arguments.inputs;
   request.input_names = script_input_names(script, arguments.inputs);
-  request.batch = config.batch.value_or(8);  // as fxq quantize: what broadcasts over it is seen
+  // As fxq quantize: what broadcasts over the batch is seen.
+  request.batch = config.batch.value_or(kDefaultBatch);
   FXQ_ASSIGN_OR_RETURN(Dataset data, open_dataset(request));
   FXQ_ASSIGN_OR_RETURN(const std::optional<Batch> batch, data.next());
   if (!batch) return absl::InvalidArgumentError("the input is empty");
@@ -120,7 +121,8 @@ Command add_check(CLI::App& root) {
   app->add_option("--march", arguments->march,
                   "Target: bayes, bernoulli2, meta, cpu (default: the config's, else cpu)");
   app->add_option("--config", arguments->config, "JSON file: march, qconfig, hybrid");
-  app->add_option("--input", arguments->inputs, "An example input (.npy, .npz, .pt; name=file)");
+  app->add_option("--input", arguments->inputs,
+                  "Example samples, as many as a batch has (.npy, .npz, .pt; name=file)");
   app->add_option("--shape", arguments->shapes, "Input shape (1x3x224x224, 1x12:i64, name=...)");
   app->add_option("--leaf", arguments->leaves, "Class or module path to keep whole");
   app->add_flag("--strict", arguments->strict, "Exit code 3 if the model does not pass");

@@ -14,6 +14,9 @@
 
 namespace fxq {
 
+// Samples per step where neither the command line nor the config says.
+inline constexpr int64_t kDefaultBatch = 8;
+
 struct Config {
   std::optional<March> march;
   std::optional<std::string> observer;

@@ -97,10 +97,15 @@ class Draft {
     const auto move = [&](const std::string& from, const std::string& to) {
       if (!error) std::filesystem::rename(from, to, error);
     };
-    if (!summary.external_data.empty()) move(summary.external_data, output_ + ".data");
+    if (!summary.external_data.empty()) move(summary.external_data, beside(summary.external_data));
     move(path(), output_);
     if (!error) return absl::OkStatus();
     return absl::UnavailableError(fmt::format("{}: {}", output_, error.message()));
+  }
+
+  // Where a file of the draft goes.
+  std::string beside(const std::filesystem::path& file) const {
+    return (std::filesystem::path(output_).parent_path() / file.filename()).string();
   }
 
  private:
@@ -238,7 +243,7 @@ absl::Status export_model(const ExportArguments& arguments) {
   if (arguments.validate) FXQ_RETURN_IF_ERROR(validate(arguments, exported, drafted.output));
   FXQ_RETURN_IF_ERROR(draft.publish(exported.summary));
   if (!exported.summary.external_data.empty()) {
-    fmt::print("wrote {}.data (weights)\n", arguments.output);
+    fmt::print("wrote {} (weights)\n", draft.beside(exported.summary.external_data));
   }
   fmt::print("wrote {}\n", arguments.output);
   return absl::OkStatus();

@@ -43,7 +43,8 @@ absl::StatusOr<Settings> read_settings(const QuantizeArguments& arguments) {
   if (!arguments.march.empty()) {
     FXQ_ASSIGN_OR_RETURN(settings.march, parse_march(arguments.march));
   }
-  settings.batch = arguments.batch > 0 ? arguments.batch : settings.config.batch.value_or(8);
+  settings.batch =
+      arguments.batch > 0 ? arguments.batch : settings.config.batch.value_or(kDefaultBatch);
   settings.limit = settings.config.limit;
   if (arguments.limit > 0) settings.limit = arguments.limit;
   const std::string observer =
@@ -97,7 +98,8 @@ void add_quantize_options(CLI::App& app, QuantizeArguments& arguments) {
                  "name=file");
   app.add_option("--random-calib", arguments.random_calib,
                  "Calibrate on random numbers of this shape (4x3x224x224, 4x12:i64, name=shape)");
-  app.add_option("--batch", arguments.batch, "Samples per step (default 8)")
+  app.add_option("--batch", arguments.batch,
+                 fmt::format("Samples per step (default {})", kDefaultBatch))
       ->check(positive_number());
   app.add_option("--limit", arguments.limit, "Use so many samples only")->check(positive_number());
 }

@@ -70,9 +70,10 @@ absl::StatusOr<std::vector<HostTensor>> output_tensors(const Signature& signatur
 
 class TapObserver final : public StepObserver {
  public:
+  // What steps before `first` gave was shown already.
   TapObserver(const Program& program, const Signature& signature, const RunContext& context,
-              const Executor::Tap& tap)
-      : program_(program), signature_(signature), context_(context), tap_(tap) {}
+              const Executor::Tap& tap, int first)
+      : program_(program), signature_(signature), context_(context), tap_(tap), next_step_(first) {}
 
   void before(int call) override { show_skipped(signature_.calls[call].step); }
   void after(int call) override {
@@ -98,7 +99,7 @@ class TapObserver final : public StepObserver {
   const Signature& signature_;
   const RunContext& context_;
   const Executor::Tap& tap_;
-  int next_step_ = 0;
+  int next_step_;
 };
 
 class TimeObserver final : public StepObserver {
@@ -247,13 +248,13 @@ absl::Status Executor::State::run_observed(const Trial& trial, absl::Span<const 
                                            const Trial& former) {
   RunContext& context = *trial.context;
   const Signature& signature = *trial.entry->signature;
+  const RunContext* begun = former.context.get();
   if (tap != nullptr) {
-    TapObserver observer(program, signature, context, *tap);
-    FXQ_RETURN_IF_ERROR(context.run(inputs, outputs, pool, &observer));
-    observer.finish();
+    TapObserver observer(program, signature, context, *tap, begun ? begun->stopped_at() : 0);
+    FXQ_RETURN_IF_ERROR(context.run(inputs, outputs, pool, &observer, begun));
+    if (signature.open.ok()) observer.finish();
     return absl::OkStatus();
   }
-  const RunContext* begun = former.context.get();
   if (!options.profile) return context.run(inputs, outputs, pool, nullptr, begun);
   TimeObserver observer(signature.calls.size());
   const absl::Status status = context.run(inputs, outputs, pool, &observer, begun);
@@ -277,9 +278,6 @@ absl::StatusOr<Trial> Executor::State::try_run(std::shared_ptr<Entry> entry,
 // Runs as bound last for such inputs; where data decides otherwise, binds what it said and goes on.
 absl::StatusOr<std::vector<HostTensor>> Executor::State::run(absl::Span<const HostTensor> inputs,
                                                              const Tap* tap) {
-  // Shows each value once: what data decides is found out before.
-  if (tap != nullptr && kernels.provider != nullptr)
-    FXQ_RETURN_IF_ERROR(run(inputs, nullptr).status());
   FXQ_ASSIGN_OR_RETURN(std::shared_ptr<Entry> entry, bound_for(inputs));
   Trial former;
   const size_t most = 2 * program.steps.size() + 2;  // each trial gets past one step at least

@@ -52,7 +52,8 @@ class Executor {
   const Program& program() const;
   int threads() const;
 
-  // Binds the signature ahead of time. Shapes in the order of program().inputs.
+  // Binds the signature ahead of time, where data decides shapes as far as they are known without
+  // it. Shapes in the order of program().inputs.
   absl::Status prepare(absl::Span<const std::vector<int64_t>> shapes);
   absl::StatusOr<SignatureInfo> describe(absl::Span<const std::vector<int64_t>> shapes);
 

@@ -24,21 +24,6 @@ absl::StatusOr<OnnxValue> number(Exporter& exporter, const OpView& view, size_t 
   return exporter.value_of(view.node()->args()[i]);
 }
 
-bool is_float_op(const OpView& view) {
-  switch (view.op()) {
-    case OpId::kEqInt:
-    case OpId::kNeInt:
-    case OpId::kLtInt:
-    case OpId::kLeInt:
-    case OpId::kGtInt:
-    case OpId::kGeInt:
-    case OpId::kNegInt:
-      return false;
-    default:
-      return true;
-  }
-}
-
 // The number as a 0-D tensor of f64.
 absl::StatusOr<std::string> as_double(Exporter& exporter, const OnnxValue& value) {
   if (value.kind == Kind::kFloat) return value.name;
@@ -145,17 +130,14 @@ absl::Status onnx_CompareNumbers(Exporter& exporter, const OpView& view) {
     exporter.set(view.node(), OnnxValue::boolean(how.known(a.constant[0], b.constant[0])));
     return absl::OkStatus();
   }
-  const bool floats = is_float_op(view);
-  if (!floats && (a.kind != Kind::kInt || b.kind != Kind::kInt)) {
-    return absl::UnimplementedError("it needs two integers");
+  std::vector<std::string> sides;
+  const bool are_ints = a.kind == Kind::kInt && b.kind == Kind::kInt;
+  for (const OnnxValue* side : {&a, &b}) {
+    FXQ_ASSIGN_OR_RETURN(std::string name,
+                         are_ints ? exporter.int_tensor(*side) : as_double(exporter, *side));
+    sides.push_back(std::move(name));
   }
-  std::string x = floats ? "" : exporter.int_tensor(a);
-  std::string y = floats ? "" : exporter.int_tensor(b);
-  if (floats) {
-    FXQ_ASSIGN_OR_RETURN(x, as_double(exporter, a));
-    FXQ_ASSIGN_OR_RETURN(y, as_double(exporter, b));
-  }
-  std::string answer = exporter.builder().add(how.op_type, {x, y});
+  std::string answer = exporter.builder().add(how.op_type, std::move(sides));
   if (how.negated) answer = exporter.builder().add("Not", {answer});
   set_named(exporter, view, Kind::kBool, std::move(answer));
   return absl::OkStatus();
