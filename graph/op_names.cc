@@ -57,11 +57,12 @@ std::vector<std::string> op_names() {
 }
 
 std::string unknown_op(std::string_view name) {
-  if (const OpDef* def = is_qualified(name) ? nullptr : row(name)) {
+  const OpDef* def = is_qualified(name) ? nullptr : row(name);
+  if (def && !def->overloads.empty()) {
     return fmt::format(
         "op '{}' is {} of a library that is not loaded (fxq: --load-library; "
         "load_operator_library)",
-        name, def->overloads.empty() ? "that" : def->overloads[0]);
+        name, def->overloads[0]);
   }
   const std::vector<std::string> known = is_qualified(name) ? registered_names() : op_names();
   return fmt::format("unknown op '{}': {}", name, did_you_mean(name, known));

@@ -59,7 +59,7 @@ bool is_nothing(const c10::IValue& value) {
   return value.isNone() || (value.isTensor() && !value.toTensor().defined());
 }
 
-absl::Status is_nested() {
+absl::Status refuse_nested() {
   return absl::UnimplementedError(
       "its result is a nested tensor, which programs do not hold: make the model without them "
       "(nn.TransformerEncoder(..., enable_nested_tensor=False))");
@@ -71,7 +71,7 @@ absl::StatusOr<Desc> desc_of(const c10::IValue& value) {
     nothing.absent = true;
     return nothing;
   }
-  if (value.isTensor() && value.toTensor().is_nested()) return is_nested();
+  if (value.isTensor() && value.toTensor().is_nested()) return refuse_nested();
   if (value.isTensor()) {
     const auto dtype = dtype_of(value.toTensor());
     if (!dtype) return absl::UnimplementedError("a result has a dtype that programs do not know");
@@ -154,7 +154,7 @@ class AtenStep : public BoundStep {
 
   static absl::StatusOr<at::Tensor> result_tensor(const c10::IValue& value) {
     if (value.isScalar()) return number_tensor(value);
-    if (value.isTensor() && value.toTensor().is_nested()) return is_nested();
+    if (value.isTensor() && value.toTensor().is_nested()) return refuse_nested();
     if (value.isTensor()) return value.toTensor().contiguous();
     return absl::UnimplementedError("its result is " + value.tagKind() +
                                     " for this data; a program needs a tensor beforehand");
