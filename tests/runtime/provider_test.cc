@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "fxq/runtime/data_shapes.h"
 #include "fxq/runtime/storage.h"
@@ -40,12 +42,9 @@ class Keep final : public BoundStep {
   Keep(int64_t count, std::vector<int64_t> planned) : count_(count), planned_(std::move(planned)) {}
   int slices(int) const override { return 1; }
   absl::Status run_slice(int, int, const StepBuffers& buffers) const override {
-    std::vector<float> x(static_cast<size_t>(count_));
-    std::memcpy(x.data(), buffers.inputs[0], x.size() * sizeof(float));
+    const float* x = reinterpret_cast<const float*>(buffers.inputs[0]);
     std::vector<float> kept;
-    for (float value : x) {
-      if (value > 0) kept.push_back(value);
-    }
+    std::copy_if(x, x + count_, std::back_inserter(kept), [](float value) { return value > 0; });
     const std::vector<int64_t> dims{static_cast<int64_t>(kept.size())};
     if (dims != planned_) return results_have_shapes({dims});
     if (!kept.empty()) {
