@@ -26,31 +26,11 @@ struct Pair {
 };
 
 // f(k * x) = k * f(x) for k > 0, channel by channel.
-bool keeps_positive_factors(OpId op) {
-  switch (op) {
-    case OpId::kRelu:
-    case OpId::kLeakyRelu:
-    case OpId::kPrelu:
-    case OpId::kMaxPool2d:
-    case OpId::kAvgPool2d:
-    case OpId::kAdaptiveAvgPool2d:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// "max_pool2d"
-bool has_spatial_axes(OpId id) {
-  const std::string_view name = op_def(id).name;
-  return name.size() > 2 && name.back() == 'd' && name[name.size() - 2] >= '1' &&
-         name[name.size() - 2] <= '3';
-}
+bool keeps_positive_factors(OpId op) { return op_def(op).homogeneous; }
 
 // A pool reads the axes behind the channels only if those are the axes that `first` convolves over.
 bool keeps_channels_apart(OpId op, OpId first) {
-  return !has_spatial_axes(op) ||
-         (has_spatial_axes(first) && spatial_axes(op) == spatial_axes(first));
+  return spatial_axes(op) == 0 || spatial_axes(op) == spatial_axes(first);
 }
 
 class Equalizer {

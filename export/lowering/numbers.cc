@@ -34,35 +34,13 @@ absl::StatusOr<std::string> as_double(Exporter& exporter, const OnnxValue& value
   return add_cast(exporter.builder(), value.name, DType::kF64);
 }
 
+// An operator, and the one that says the opposite of integers: opset 11 has no LessOrEqual and no
+// GreaterOrEqual, none has NotEqual.
 struct Compared {
   const char* op_type;
-  bool negated;
+  const char* opposite;
   bool (*known)(int64_t, int64_t);
 };
-
-// Opset 11 has no GreaterOrEqual and LessOrEqual.
-Compared comparison(OpId op, int opset) {
-  const bool old = opset < 12;
-  switch (op) {
-    case OpId::kEqInt:
-    case OpId::kEqFloat:
-      return {"Equal", false, [](int64_t a, int64_t b) { return a == b; }};
-    case OpId::kNeInt:
-    case OpId::kNeFloat:
-      return {"Equal", true, [](int64_t a, int64_t b) { return a != b; }};
-    case OpId::kLtInt:
-    case OpId::kLtFloat:
-      return {"Less", false, [](int64_t a, int64_t b) { return a < b; }};
-    case OpId::kLeInt:
-    case OpId::kLeFloat:
-      return {old ? "Greater" : "LessOrEqual", old, [](int64_t a, int64_t b) { return a <= b; }};
-    case OpId::kGtInt:
-    case OpId::kGtFloat:
-      return {"Greater", false, [](int64_t a, int64_t b) { return a > b; }};
-    default:
-      return {old ? "Less" : "GreaterOrEqual", old, [](int64_t a, int64_t b) { return a >= b; }};
-  }
-}
 
 std::string lesser_or_greater(OnnxBuilder& builder, const std::string& a, const std::string& b,
                               bool lesser) {
@@ -120,12 +98,9 @@ DType dtype_of(Kind kind) {
   return kind == Kind::kBool ? DType::kBool : kind == Kind::kInt ? DType::kI64 : DType::kF64;
 }
 
-}  // namespace
-
-absl::Status onnx_CompareNumbers(Exporter& exporter, const OpView& view) {
+absl::Status compare(Exporter& exporter, const OpView& view, const Compared& how) {
   FXQ_ASSIGN_OR_RETURN(const OnnxValue a, number(exporter, view, 0));
   FXQ_ASSIGN_OR_RETURN(const OnnxValue b, number(exporter, view, 1));
-  const Compared how = comparison(view.op(), exporter.opset());
   if (a.is_constant() && b.is_constant()) {
     exporter.set(view.node(), OnnxValue::boolean(how.known(a.constant[0], b.constant[0])));
     return absl::OkStatus();
@@ -137,11 +112,28 @@ absl::Status onnx_CompareNumbers(Exporter& exporter, const OpView& view) {
                          are_ints ? exporter.int_tensor(*side) : as_double(exporter, *side));
     sides.push_back(std::move(name));
   }
-  std::string answer = exporter.builder().add(how.op_type, std::move(sides));
-  if (how.negated) answer = exporter.builder().add("Not", {answer});
+  const bool negated = !how.op_type || (how.opposite && exporter.opset() < 12);
+  std::string answer =
+      exporter.builder().add(negated ? how.opposite : how.op_type, std::move(sides));
+  if (negated) answer = exporter.builder().add("Not", {answer});
   set_named(exporter, view, Kind::kBool, std::move(answer));
   return absl::OkStatus();
 }
+
+}  // namespace
+
+#define FXQ_COMPARES(name, op_type, opposite, holds)                                     \
+  absl::Status onnx_##name##Numbers(Exporter& exporter, const OpView& view) {            \
+    return compare(exporter, view,                                                       \
+                   {op_type, opposite, [](int64_t a, int64_t b) { return a holds b; }}); \
+  }
+
+FXQ_COMPARES(Eq, "Equal", nullptr, ==)
+FXQ_COMPARES(Ne, nullptr, "Equal", !=)
+FXQ_COMPARES(Lt, "Less", nullptr, <)
+FXQ_COMPARES(Le, "LessOrEqual", "Greater", <=)
+FXQ_COMPARES(Gt, "Greater", nullptr, >)
+FXQ_COMPARES(Ge, "GreaterOrEqual", "Less", >=)
 
 absl::Status onnx_LogicOfBools(Exporter& exporter, const OpView& view) {
   FXQ_ASSIGN_OR_RETURN(const OnnxValue a, number(exporter, view, 0));

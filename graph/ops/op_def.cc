@@ -75,6 +75,7 @@ constexpr uint8_t q8 = kQ8, q16 = kQ16;
 #define KEEPS_RANK .set(&OpDef::keeps_rank)
 #define FILLS .set(&OpDef::fills)
 #define KEEPS_ALL .set(&OpDef::keeps_all)
+#define HOMOGENEOUS .set(&OpDef::homogeneous)
 #define WRITTEN_BACK_BY(overload) .set_text(&OpDef::written_back_by, "aten::" #overload)
 #define UNDONE_BY(overload) .set_text(&OpDef::undone_by, "aten::" #overload)
 #define MOVES .set(&OpDef::moves)

@@ -48,7 +48,8 @@ struct OpDef {
   bool keeps_sign = false;                     // the result is non-negative if all operands are
   bool fills = false;                          // every element of the result is one number
   bool keeps_all = false;                      // the result holds every element of the operand
-  bool keeps_rank = false;  // dimensions of the result: those of the operand with most
+  bool keeps_rank = false;   // dimensions of the result: those of the operand with most
+  bool homogeneous = false;  // f(k * x) = k * f(x) for k > 0, channel by channel
   // Of a view, the overload that puts a changed part back: (base, part, the view's other
   // arguments), or, where the view shows all of the base, (part, other arguments).
   std::string_view written_back_by, undone_by;
@@ -84,10 +85,12 @@ absl::StatusOr<OpId> register_op(const OpDef& row);
 constexpr int kMostRegisteredOps = 1000;
 bool is_registered(OpId id);  // added by register_op
 
-// Spatial axes of an op that is named after them: 2 for "avg_pool2d".
+// Spatial axes of an op that is named after them: 2 for "avg_pool2d"; 0 for others.
 inline size_t spatial_axes(OpId id) {
   const std::string_view name = op_def(id).name;
-  return static_cast<size_t>(name[name.size() - 2] - '0');
+  const bool named = name.size() > 2 && name.back() == 'd';
+  const char digit = named ? name[name.size() - 2] : '0';
+  return digit >= '1' && digit <= '3' ? static_cast<size_t>(digit - '0') : 0;
 }
 inline bool is_weighted(OpId id) { return op_def(id).rule == Rule::kWeighted; }
 
