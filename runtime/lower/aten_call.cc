@@ -106,6 +106,8 @@ c10::IValue as_wanted(const c10::IValue& value, c10::TypePtr type) {
       return value.toTensor().item().toDouble();
     case c10::TypeKind::NumberType:
       return value.toTensor().item();
+    case c10::TypeKind::VarType:  // torch.tensor([i, j])
+      return value.toTensor().dim() == 0 ? c10::IValue(value.toTensor().item()) : value;
     default:
       return value;
   }

@@ -9,9 +9,12 @@
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/constants.h>
+#include <torch/csrc/jit/ir/ir.h>
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <mutex>
 
@@ -98,6 +101,29 @@ absl::Status status_of(const Run& run) {
   } catch (const std::exception& error) {
     return absl::InvalidArgumentError(message_without_backtrace(error));
   }
+}
+
+// A loop that runs while a condition holds: on made-up numbers it may never end.
+bool loops_while(const torch::jit::Block* block) {
+  for (const torch::jit::Node* node : block->nodes()) {
+    if (node->kind() == torch::jit::prim::Loop) {
+      const auto most_trips = torch::jit::constant_as<int64_t>(node->inputs()[0]);
+      if (most_trips == std::numeric_limits<int64_t>::max()) return true;
+    }
+    for (const torch::jit::Block* inner : node->blocks()) {
+      if (loops_while(inner)) return true;
+    }
+  }
+  return false;
+}
+
+bool loops_while(const torch::jit::Module& module) {
+  for (const torch::jit::Module& part : module.modules()) {
+    for (const torch::jit::Method& method : part.get_methods()) {
+      if (loops_while(method.graph()->block())) return true;
+    }
+  }
+  return false;
 }
 
 // Its answer depends on dtypes and shapes alone, whatever the data: the op table says which.
@@ -209,6 +235,12 @@ class AtenProvider : public KernelProvider {
     if (call.reads_packed_sequence()) {
       return absl::UnimplementedError("what it gives is known for real lengths only");
     }
+    if (call.is_torchscript()) {
+      FXQ_ASSIGN_OR_RETURN(const Script* code, script(inputs));
+      if (code->loops_while) {
+        return absl::UnimplementedError("how long its loop runs is known for real data only");
+      }
+    }
     FXQ_ASSIGN_OR_RETURN(const Runner run, runner(step, inputs));
     FXQ_ASSIGN_OR_RETURN(const Values results, run_on_numbers(run, inputs));
     if (results.size() < step.outputs.size()) {
@@ -252,33 +284,37 @@ class AtenProvider : public KernelProvider {
     if (!call.is_torchscript()) {
       return Runner([call](const Values& values) { return call.run(values); });
     }
-    if (inputs.empty() || !inputs[0].constant) {
-      return absl::InvalidArgumentError("its TorchScript is missing");
-    }
-    FXQ_ASSIGN_OR_RETURN(const torch::jit::Module module, script(*inputs[0].constant));
-    auto method = [module](Values values) {
+    FXQ_ASSIGN_OR_RETURN(const Script* code, script(inputs));
+    auto method = [module = code->module](Values values) {
       torch::jit::Module copy = module;
       return copy.forward(std::move(values));
     };
-    return Runner([call, module, method](const Values& values) {
+    return Runner([call, module = code->module, method](const Values& values) {
       const c10::FunctionSchema& schema = module.get_method("forward").function().getSchema();
       return call.run_method(values, schema, method);
     });
-  }
-
-  absl::StatusOr<torch::jit::Module> script(const HostTensor& bytes) const {
-    std::lock_guard<std::mutex> lock(mutex_);
-    auto it = scripts_.find(bytes.bytes());
-    if (it != scripts_.end()) return it->second.module;
-    FXQ_ASSIGN_OR_RETURN(torch::jit::Module module, script_from_bytes(bytes));
-    return scripts_.emplace(bytes.bytes(), Script{bytes, std::move(module)}).first->second.module;
   }
 
   // Holds its bytes, so that their address names no other script later.
   struct Script {
     HostTensor bytes;
     torch::jit::Module module;
+    bool loops_while;
   };
+
+  // Lives as long as the provider.
+  absl::StatusOr<const Script*> script(Descs inputs) const {
+    if (inputs.empty() || !inputs[0].constant) {
+      return absl::InvalidArgumentError("its TorchScript is missing");
+    }
+    const HostTensor& bytes = *inputs[0].constant;
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto it = scripts_.find(bytes.bytes());
+    if (it != scripts_.end()) return &it->second;
+    FXQ_ASSIGN_OR_RETURN(torch::jit::Module module, script_from_bytes(bytes));
+    const bool loops = loops_while(module);
+    return &scripts_.emplace(bytes.bytes(), Script{bytes, std::move(module), loops}).first->second;
+  }
 
   AtenOptions options_;
   mutable std::mutex mutex_;

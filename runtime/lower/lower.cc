@@ -13,6 +13,7 @@
 #include "fxq/quant/reference_interpreter.h"
 #include "fxq/quant/reference_kernels/through_float.h"
 #include "fxq/runtime/lower/family.h"
+#include "fxq/runtime/lower/loose_values.h"
 #include "fxq/runtime/lower/lowering.h"
 
 namespace fxq {
@@ -197,8 +198,10 @@ std::string describe(const Node& node, const absl::Status& status) {
 
 }  // namespace
 
-absl::StatusOr<Program> lower(const GraphModule& gm) {
-  FXQ_RETURN_IF_ERROR(refuse_weighted_bn(gm, "lower"));
+absl::StatusOr<Program> lower(const GraphModule& model) {
+  FXQ_RETURN_IF_ERROR(refuse_weighted_bn(model, "lower"));
+  FXQ_ASSIGN_OR_RETURN(const std::optional<GraphModule> joined, join_loose_values(model));
+  const GraphModule& gm = joined ? *joined : model;
   Lowering lowering(gm);
   std::vector<std::string> problems;
   std::unordered_map<const Node*, bool> failed;

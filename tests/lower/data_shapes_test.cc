@@ -3,60 +3,15 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/csrc/jit/api/module.h>
 
 #include "fxq/graph/tensor_convert.h"
-#include "fxq/quant/compare.h"
-#include "fxq/runtime/executor.h"
-#include "fxq/runtime/lower/aten_kernels.h"
-#include "fxq/runtime/lower/lower.h"
-#include "fxq/tracer/trace.h"
+#include "script_net.h"
 
 namespace fxq {
 namespace {
 
+using lower_test::ScriptNet;
 using ::testing::HasSubstr;
-
-struct Net {
-  torch::jit::Module module{"Net"};
-  std::unique_ptr<Executor> executor;
-
-  Net(const std::string& forward, const std::vector<c10::IValue>& example) {
-    module.define(forward);
-    module.eval();
-    TraceOptions options;
-    options.example_inputs = example;
-    const auto gm = trace(module, options);
-    EXPECT_TRUE(gm.ok()) << gm.status();
-    auto program = lower(*gm);
-    EXPECT_TRUE(program.ok()) << program.status();
-    ExecutorOptions how;
-    how.profile = true;
-    AtenOptions aten;
-    aten.allow_torchscript = true;
-    how.provider = aten_kernels(aten);
-    auto made = Executor::create(*std::move(program), how);
-    EXPECT_TRUE(made.ok()) << made.status();
-    executor = *std::move(made);
-  }
-
-  absl::StatusOr<std::vector<HostTensor>> run(const std::vector<at::Tensor>& inputs) const {
-    std::vector<HostTensor> tensors;
-    for (const at::Tensor& input : inputs) tensors.push_back(to_host_tensor(input).value());
-    return executor->run(tensors);
-  }
-
-  void expect_equal(const std::vector<at::Tensor>& inputs) {
-    const auto outputs = run(inputs);
-    ASSERT_TRUE(outputs.ok()) << outputs.status();
-    std::vector<c10::IValue> values(inputs.begin(), inputs.end());
-    const std::vector<at::Tensor> expected = flatten_tensors(module.forward(values));
-    ASSERT_EQ(outputs->size(), expected.size());
-    for (size_t i = 0; i < expected.size(); ++i) {
-      EXPECT_TRUE(at::equal(to_at_tensor((*outputs)[i]), expected[i])) << "output " << i;
-    }
-  }
-};
 
 at::Tensor rows(const std::vector<float>& first) {
   at::Tensor x = at::arange(static_cast<int64_t>(first.size()) * 3, at::kFloat).view({-1, 3});
@@ -66,14 +21,14 @@ at::Tensor rows(const std::vector<float>& first) {
 
 // Zeros keep no row: the program gave [0,3] for every input.
 TEST(DataShapes, AMaskKeepsAsManyRowsAsDataSays) {
-  Net net(R"(
+  ScriptNet net(R"(
 def forward(self, x):
     y = x + 1
     kept = y[y[:, 0] > 1]
     best, order = kept[:, 1].topk(min(2, kept.size(0)))
     return kept * 2, best, kept[order]
 )",
-          {rows({1, -1, 1, 1})});
+                {rows({1, -1, 1, 1})});
   int runs = 0;
   for (const auto& first : std::vector<std::vector<float>>{
            {1, -1, 1, 1}, {-1, -1, -1, -1}, {1, 1, 1, 1}, {1, -1, 1, 1}, {-1, -1, 5, -1}}) {
@@ -87,12 +42,12 @@ def forward(self, x):
 
 // Zeros are no lengths: "Length of all samples has to be greater than 0".
 TEST(DataShapes, LengthsOfSequences) {
-  Net net(R"(
+  ScriptNet net(R"(
 def forward(self, x, lengths):
     data, sizes = torch._pack_padded_sequence(x * 2, lengths, True)
     return torch.tanh(data), sizes
 )",
-          {at::randn({3, 4, 2}), at::tensor({4, 2, 1}, at::kLong)});
+                {at::randn({3, 4, 2}), at::tensor({4, 2, 1}, at::kLong)});
   net.expect_equal({at::randn({3, 4, 2}), at::tensor({4, 2, 1}, at::kLong)});
   net.expect_equal({at::randn({3, 4, 2}), at::tensor({3, 3, 3}, at::kLong)});
   net.expect_equal({at::randn({2, 4, 2}), at::tensor({4, 4}, at::kLong)});
@@ -104,7 +59,7 @@ def forward(self, x, lengths):
 
 // A trace of a packed LSTM: LibTorch reads beyond its arrays where batch_sizes are zeros.
 TEST(DataShapes, APackedSequenceIsReadWithRealLengths) {
-  Net net(R"(
+  ScriptNet net(R"(
 def forward(self, x, lengths, h):
     data, sizes = torch._pack_padded_sequence(x, lengths, True)
     w = torch.full((8, 2), 0.5)
@@ -114,7 +69,7 @@ def forward(self, x, lengths, h):
     padded, counts = torch._pad_packed_sequence(y, sizes, True, 0.0, 4)
     return padded, hn, counts
 )",
-          {at::randn({3, 4, 2}), at::tensor({4, 2, 1}, at::kLong), at::zeros({1, 3, 2})});
+                {at::randn({3, 4, 2}), at::tensor({4, 2, 1}, at::kLong), at::zeros({1, 3, 2})});
   for (const auto& lengths : std::vector<std::vector<int64_t>>{{4, 2, 1}, {3, 3, 2}, {4, 4, 4}}) {
     net.expect_equal({at::randn({3, 4, 2}), at::tensor(lengths, at::kLong), at::zeros({1, 3, 2})});
   }
@@ -122,13 +77,13 @@ def forward(self, x, lengths, h):
 
 // Nothing before it runs on what zeros give, so all of it waits for data.
 TEST(DataShapes, WhatZerosCannotSay) {
-  Net net(R"(
+  ScriptNet net(R"(
 def forward(self, x):
     kept = x[x[:, 0] > 0]
     pairs = kept.view(2, -1, 3)
     return torch.cat([pairs[0], pairs[1]], 1)
 )",
-          {rows({1, 1, 1, 1})});
+                {rows({1, 1, 1, 1})});
   net.expect_equal({rows({1, 1, 1, 1})});
   net.expect_equal({rows({1, -1, 1, -1})});
   EXPECT_FALSE(net.run({rows({1, 1, 1, -1})}).ok()) << "three rows are no pairs";
@@ -136,7 +91,7 @@ def forward(self, x):
 }
 
 TEST(DataShapes, ATapShowsEachValueOnce) {
-  const Net net("def forward(self, x):\n    return x[x[:, 0] > 0] + 1\n", {rows({1, 1})});
+  const ScriptNet net("def forward(self, x):\n    return x[x[:, 0] > 0] + 1\n", {rows({1, 1})});
   std::map<std::string, int> seen;
   const HostTensor x = to_host_tensor(rows({1, -1, 3})).value();
   const auto tap = [&](const Value& value, const HostTensor&) { ++seen[value.name]; };

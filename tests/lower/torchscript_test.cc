@@ -10,22 +10,13 @@
 #include "fxq/runtime/lower/aten_kernels.h"
 #include "fxq/runtime/lower/lower.h"
 #include "fxq/tracer/trace.h"
+#include "script_net.h"
 
 namespace fxq {
 namespace {
 
+using lower_test::program_of;
 using ::testing::HasSubstr;
-
-absl::StatusOr<Program> program_of(const std::string& forward) {
-  torch::jit::Module module("Net");
-  module.define(forward);
-  module.eval();
-  TraceOptions options;
-  options.example_inputs = {at::ones({2, 3})};
-  auto gm = trace(module, options);
-  if (!gm.ok()) return gm.status();
-  return lower(*gm);
-}
 
 ExecutorOptions trusting() {
   ExecutorOptions options;
@@ -44,7 +35,7 @@ std::string scaled_by(int factor) {
 TEST(TorchScriptPrograms, AProviderKeepsFilesApart) {
   const ExecutorOptions options = trusting();
   for (const int factor : {2, 5}) {
-    const auto program = program_of(scaled_by(factor));
+    const auto program = program_of(scaled_by(factor), {at::ones({2, 3})});
     ASSERT_TRUE(program.ok()) << program.status();
     Artifact artifact;
     program->to_artifact(artifact);
@@ -57,14 +48,6 @@ TEST(TorchScriptPrograms, AProviderKeepsFilesApart) {
     ASSERT_TRUE(outputs.ok()) << outputs.status();
     EXPECT_EQ(outputs->at(0).data<float>()[0], static_cast<float>(factor));
   }
-}
-
-TEST(TorchScriptPrograms, ListsThatDependOnDataAreRefusedWithTheirLine) {
-  const auto program = program_of(
-      "def forward(self, x):\n  if bool(x.sum() > 0):\n    s = [3, 2]\n  else:\n    s = [6, 1]\n"
-      "  return x.reshape(s)\n");
-  ASSERT_FALSE(program.ok());
-  EXPECT_THAT(std::string(program.status().message()), HasSubstr("depends on the data"));
 }
 
 // A program would start each call with what calibration left there.
@@ -89,7 +72,8 @@ TEST(TorchScriptPrograms, StateIsRefused) {
 TEST(TorchScriptPrograms, WhatATenThrowsIsAStatus) {
   const auto program = program_of(
       "def forward(self, x):\n  y : Optional[Tensor] = None\n  if bool(x.sum() > 0):\n    y = x\n"
-      "  return y\n");
+      "  return y\n",
+      {at::ones({2, 3})});
   if (!program.ok()) return;  // refused even earlier
   const auto executor = Executor::create(*program, trusting());
   ASSERT_TRUE(executor.ok()) << executor.status();
