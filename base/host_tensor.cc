@@ -9,13 +9,12 @@
 namespace fxq {
 namespace {
 
-constexpr std::align_val_t kAlignment{64};
-
 std::shared_ptr<std::byte> allocate(size_t size) {
   const size_t padded = size == 0 ? 1 : size;
-  auto* bytes = static_cast<std::byte*>(::operator new(padded, kAlignment));
+  auto* bytes =
+      static_cast<std::byte*>(::operator new (padded, std::align_val_t{kBufferAlignment}));
   std::memset(bytes, 0, padded);
-  return {bytes, [](std::byte* p) { ::operator delete(p, kAlignment); }};
+  return {bytes, [](std::byte* p) { ::operator delete (p, std::align_val_t{kBufferAlignment}); }};
 }
 
 }  // namespace

@@ -14,6 +14,9 @@
 
 namespace fxq {
 
+// Bytes; of tensors and of the executor's buffers: a line of the cache, a vector of AVX-512.
+constexpr size_t kBufferAlignment = 64;
+
 class HostTensor {
  public:
   HostTensor() = default;

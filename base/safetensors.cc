@@ -29,7 +29,7 @@ constexpr std::string_view kOpening = R"({"__metadata__":{"fxq.header_xxh3":")";
 constexpr std::string_view kNoHash = "0000000000000000";
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kHashOffset = kLengthBytes + kOpening.size();
-constexpr size_t kAlignment = 64;
+constexpr size_t kHeaderAlignment = 64;
 constexpr std::string_view kOurKeys = "fxq.";
 
 std::string hash_text(const void* bytes, size_t size) {
@@ -104,7 +104,9 @@ absl::StatusOr<std::string> encode_header(const Artifact& artifact,
         fmt::format("names and metadata must be UTF-8: {}", error.what()));
   }
   text.resize(
-      (kLengthBytes + text.size() + kAlignment - 1) / kAlignment * kAlignment - kLengthBytes, ' ');
+      (kLengthBytes + text.size() + kHeaderAlignment - 1) / kHeaderAlignment * kHeaderAlignment -
+          kLengthBytes,
+      ' ');
   std::string result(kLengthBytes, '\0');
   for (size_t i = 0; i < kLengthBytes; ++i) result[i] = static_cast<char>(text.size() >> (8 * i));
   result += text;
@@ -150,7 +152,7 @@ class Reader {
       return damaged(fmt::format("{} bytes are too few for a file written by fxq", text.size()));
     }
     const uint64_t length = load_u64(file_->bytes());
-    if (length > text.size() - kLengthBytes || (length + kLengthBytes) % kAlignment != 0 ||
+    if (length > text.size() - kLengthBytes || (length + kLengthBytes) % kHeaderAlignment != 0 ||
         length < kOpening.size() + kNoHash.size()) {
       return damaged(
           fmt::format("a header of {} bytes does not fit its {} bytes", length, text.size()));

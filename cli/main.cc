@@ -90,15 +90,6 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-CLI::Validator positive_number() {
-  return {[](std::string& text) {
-            double value = 0;
-            const bool good = CLI::detail::lexical_cast(text, value) && value > 0;
-            return good ? std::string() : text + " is no number above 0";
-          },
-          "POSITIVE"};
-}
-
 }  // namespace fxq
 
 int main(int argc, char** argv) { return fxq::run(argc, argv); }

@@ -7,11 +7,10 @@
 
 #include "fmt/format.h"
 #include "fmt/ranges.h"
+#include "fxq/data/source.h"
 
 namespace fxq {
 namespace {
-
-constexpr size_t kMaxListed = 8;
 
 struct Count {
   int64_t nan = 0;

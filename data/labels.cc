@@ -11,11 +11,10 @@
 #include "fxq/base/file.h"
 #include "fxq/base/status.h"
 #include "fxq/data/npy.h"
+#include "fxq/data/source.h"
 
 namespace fxq {
 namespace {
-
-constexpr size_t kMaxListed = 8;
 
 template <typename T>
 std::vector<int64_t> widened(const HostTensor& tensor) {

@@ -16,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxListed = 8;
-
 class PictureSource : public SampleSource {
  public:
   PictureSource(std::vector<std::string> paths, Preprocess preprocess, std::string what)

@@ -13,6 +13,9 @@
 
 namespace fxq {
 
+// So many of a kind of problem are named, then their count.
+constexpr size_t kMaxListed = 8;
+
 class SampleSource {
  public:
   virtual ~SampleSource() = default;

@@ -27,7 +27,8 @@ std::vector<std::string> add_split(OnnxBuilder& builder, const std::string& x,
                                    const std::vector<int64_t>& sizes, int64_t axis);
 std::string add_reshape(OnnxBuilder& builder, const std::string& x,
                         const std::vector<int64_t>& shape);
-// x[start:end] along `axis`.
+// x[start:end] along `axis`; kEnd: to its end.
+inline constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
 std::string add_slice(OnnxBuilder& builder, const std::string& x, int64_t axis, int64_t start,
                       int64_t end);
 // x * factor in float32; x itself for 1.

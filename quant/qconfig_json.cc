@@ -14,7 +14,7 @@ namespace fxq {
 namespace {
 
 using json = nlohmann::ordered_json;
-using Problems = std::vector<std::string>;
+using Messages = std::vector<std::string>;
 
 Argument to_argument(const json& value) {
   if (value.is_boolean()) return value.get<bool>();
@@ -54,7 +54,7 @@ json to_json_value(const Argument& value) {
 class BlockReader {
  public:
   BlockReader(const json& block, std::string where, const QConfigJsonOptions& options,
-              Problems& problems)
+              Messages& problems)
       : block_(block), where_(std::move(where)), options_(options), problems_(problems) {}
 
   std::optional<QConfig> read() {
@@ -151,7 +151,7 @@ class BlockReader {
   const json& block_;
   std::string where_;
   const QConfigJsonOptions& options_;
-  Problems& problems_;
+  Messages& problems_;
   std::vector<std::string> known_;
 };
 
@@ -164,7 +164,7 @@ constexpr ListKey kLists[] = {{"module_type", &QConfigDict::module_type},
                               {"module_qconfig", &QConfigDict::module_qconfig}};
 
 void read_list(const json& list, const std::string& key, const QConfigJsonOptions& options,
-               QConfigDict::Entries& entries, Problems& problems) {
+               QConfigDict::Entries& entries, Messages& problems) {
   if (!list.is_array()) {
     problems.push_back(fmt::format("qconfig.{}: needs a list of [name, qconfig]", key));
     return;
@@ -223,7 +223,7 @@ absl::StatusOr<QConfigDict> qconfig_dict_from_json(std::string_view text,
   const json root =
       json::parse(text, nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
   if (!root.is_object()) return absl::InvalidArgumentError("qconfig: needs a JSON object");
-  Problems problems;
+  Messages problems;
   QConfigDict dict;
   const json standard = json::object();
   const auto global = root.find("");

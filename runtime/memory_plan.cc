@@ -5,12 +5,14 @@
 #include <limits>
 #include <numeric>
 
+#include "fxq/base/host_tensor.h"
+
 namespace fxq {
 namespace {
 
-constexpr size_t kAlignment = 64;
-
-size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+size_t aligned(size_t bytes) {
+  return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+}
 
 bool overlap(const BufferLife& a, const BufferLife& b) {
   return a.first <= b.last && b.first <= a.last;

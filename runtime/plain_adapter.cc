@@ -4,13 +4,12 @@
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
+#include "fxq/base/host_tensor.h"
 #include "fxq/base/status.h"
 #include "fxq/runtime/storage.h"
 
 namespace fxq {
 namespace {
-
-constexpr size_t kAlignment = 64;
 
 struct Conversion {
   size_t index = 0;   // of the step's inputs or outputs
@@ -26,7 +25,7 @@ std::vector<Conversion> conversions(Descs descs, size_t& end) {
     const Desc& desc = descs[i];
     if (desc.absent || desc.kind != ValueKind::kTensor || desc.constant != nullptr) continue;
     if (numel(desc.dims) == 0 || stored_plainly(desc.dtype, desc.dims.size())) continue;
-    end = (end + kAlignment - 1) / kAlignment * kAlignment;
+    end = (end + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
     result.push_back({i, end, desc.dtype, desc.dims});
     end += stored_bytes(desc.dtype, desc.dims);
   }

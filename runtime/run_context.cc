@@ -13,8 +13,6 @@
 namespace fxq {
 namespace {
 
-constexpr size_t kAlignment = 64;
-
 // The first failure of a step's slices, whichever worker meets it.
 class FirstFailure {
  public:
@@ -45,20 +43,21 @@ void copy_scalar(const Scalar& scalar, HostTensor& tensor) {
 }  // namespace
 
 void RunContext::AlignedDelete::operator()(std::byte* bytes) const {
-  ::operator delete[](bytes, std::align_val_t{kAlignment});
+  ::operator delete[](bytes, std::align_val_t{kBufferAlignment});
 }
 
 RunContext::AlignedBytes RunContext::allocate(size_t bytes) {
-  const size_t size = bytes == 0 ? kAlignment : bytes;
+  const size_t size = bytes == 0 ? kBufferAlignment : bytes;
   return AlignedBytes(
-      static_cast<std::byte*>(::operator new[](size, std::align_val_t{kAlignment})));
+      static_cast<std::byte*>(::operator new[](size, std::align_val_t{kBufferAlignment})));
 }
 
 RunContext::RunContext(const Signature& signature, const Program& program, int threads)
     : signature_(signature),
       program_(program),
       arena_(allocate(signature.arena_bytes)),
-      scratch_stride_((signature.worker_scratch_bytes + kAlignment - 1) / kAlignment * kAlignment),
+      scratch_stride_((signature.worker_scratch_bytes + kBufferAlignment - 1) / kBufferAlignment *
+                      kBufferAlignment),
       values_(signature.places.size(), nullptr) {
   scratch_ = allocate(scratch_stride_ * static_cast<size_t>(threads));
   for (size_t id = 0; id < values_.size(); ++id) {

@@ -1,7 +1,6 @@
 // zeros(sizes), full_like(x, v), fill(x, v) -> Expand(v, sizes or Shape(x))
 // copy(x, y) -> Expand(y, Shape(x))
 // slice_scatter(x, y, dim, a, b) -> Concat(x[:a], y, x[b:]); with steps ScatterElements
-#include <limits>
 
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
@@ -11,11 +10,7 @@
 namespace fxq {
 namespace {
 
-constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
-
 bool has_argument(const OpView& view, std::string_view name) { return !view.attr(name).is_none(); }
-
-DType result_dtype(const OpView& view) { return element_type(view.node()->type); }
 
 absl::StatusOr<std::string> shape_of(Exporter& exporter, const OpView& view) {
   if (has_argument(view, "size")) {
@@ -33,7 +28,7 @@ absl::Status fill(Exporter& exporter, const OpView& view, const std::string& val
 }
 
 absl::Status fill_number(Exporter& exporter, const OpView& view, double number) {
-  return fill(exporter, view, exporter.builder().scalar(result_dtype(view), number));
+  return fill(exporter, view, exporter.builder().scalar(element_type(view.node()->type), number));
 }
 
 // Filled with the number that the call has as its argument `name`.
@@ -50,7 +45,7 @@ bool has_shape_of(const Type& a, const Type& b) {
 
 absl::StatusOr<std::string> part(Exporter& exporter, const OpView& view, size_t operand) {
   FXQ_ASSIGN_OR_RETURN(const std::string x, exporter.operand(view, operand));
-  const DType dtype = result_dtype(view);
+  const DType dtype = element_type(view.node()->type);
   const Type& type = view.operand(operand)->type;
   return type.dtype && element_type(type) == dtype ? x : add_cast(exporter.builder(), x, dtype);
 }
@@ -146,7 +141,7 @@ absl::Status onnx_FillScalar(Exporter& exporter, const OpView& view) {
 
 absl::Status onnx_FillTensor(Exporter& exporter, const OpView& view) {
   FXQ_ASSIGN_OR_RETURN(const std::string value, exporter.operand(view, 1));
-  return fill(exporter, view, add_cast(exporter.builder(), value, result_dtype(view)));
+  return fill(exporter, view, add_cast(exporter.builder(), value, element_type(view.node()->type)));
 }
 
 absl::Status onnx_Copy(Exporter& exporter, const OpView& view) {

@@ -11,8 +11,6 @@
 namespace fxq {
 namespace {
 
-constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
-
 int64_t size_along(const OpView& view, int64_t& axis) {
   const Type& type = view.operand(0)->type;
   if (type.rank() <= 0) return -1;

@@ -1,6 +1,5 @@
 // constant_pad_nd(x, [l, r, t, b], v), reflection_pad2d(x, ..), pad(x, .., mode) -> Pad
 // pad(x, .., "circular") -> Concat of Slices
-#include <limits>
 
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
@@ -9,8 +8,6 @@
 
 namespace fxq {
 namespace {
-
-constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
 
 struct Padding {
   std::vector<int64_t> begin, end;  // of each axis

@@ -1,6 +1,5 @@
 // flatten, view, reshape, unflatten, squeeze, unsqueeze, expand, repeat. Sizes that are not known
 // are taken from Shape(x):   flatten(x, 1, 2) -> Reshape(x, [shape[:1], -1, shape[3:]])
-#include <limits>
 
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
@@ -9,8 +8,6 @@
 
 namespace fxq {
 namespace {
-
-constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
 
 // x with its axes first..last (not negative) replaced by `middle`.
 std::string replace_axes(OnnxBuilder& builder, const std::string& x, int64_t first, int64_t last,

@@ -70,6 +70,13 @@ std::string no_epilogue(const OpView& view) {
   return plain ? "" : "its integer kernel takes no fused add or activation";
 }
 
+std::string constant_attributes(const OpView& view) {
+  for (const std::string& name : view.attr_names()) {
+    if (!view.attr(name).is_constant()) return "its " + name + " is computed while running";
+  }
+  return no_epilogue(view);
+}
+
 std::string only_activation(const OpView& view) {
   const Node* node = view.node();
   if (node->epilogue_add()) return "its integer kernel takes no fused add";

@@ -29,6 +29,8 @@ int64_t quant_max(DType dtype);
 // -- limits
 // "" if the call has no epilogue.
 std::string no_epilogue(const OpView& view);
+// "" if every attribute is a constant and the call has no epilogue.
+std::string constant_attributes(const OpView& view);
 // "" if the epilogue is at most a relu or relu6.
 std::string only_activation(const OpView& view);
 // "" if the input's rank is unknown or `rank`: a batch.

@@ -21,14 +21,6 @@ std::vector<int64_t> channel_shape(const at::Tensor& x) {
   return shape;
 }
 
-std::string constant_attributes(const OpView& view) {
-  if (view.operands().size() != 1) return "its integer kernel wants one tensor";
-  for (const std::string& name : view.attr_names()) {
-    if (!view.attr(name).is_constant()) return "its " + name + " is computed while running";
-  }
-  return no_epilogue(view);
-}
-
 }  // namespace
 
 absl::StatusOr<c10::IValue> reference_Table(const ReferenceCall& call) {
@@ -56,7 +48,10 @@ absl::StatusOr<c10::IValue> reference_BatchNorm(const ReferenceCall& call) {
   return saturate(clamp_activation(p, call), call.output_dtype());
 }
 
-std::string limits_Table(const OpView& view) { return constant_attributes(view); }
+std::string limits_Table(const OpView& view) {
+  if (view.operands().size() != 1) return "its integer kernel wants one tensor";
+  return constant_attributes(view);
+}
 
 std::string limits_Prelu(const OpView& view) {
   if (!view.param("weight").defined()) return "its weight is computed while running";

@@ -20,13 +20,6 @@ absl::StatusOr<c10::IValue> on_floats(const ReferenceCall& call) {
   return result->toTensor().to(call.operand().scalar_type());
 }
 
-std::string constant_attributes(const OpView& view) {
-  for (const std::string& name : view.attr_names()) {
-    if (!view.attr(name).is_constant()) return "its " + name + " is computed while running";
-  }
-  return no_epilogue(view);
-}
-
 }  // namespace
 
 #define FXQ_ON_INTEGERS(family)                                               \

@@ -13,7 +13,7 @@
 namespace fxq::export_test {
 namespace {
 
-constexpr const char* kNet = R"(
+constexpr const char* kPreparedNet = R"(
 module @a = conv2d(weight: f32[8,3,3,3], bias: none, padding=[1,1])
 module @abn = batch_norm(weight: f32[8], bias: f32[8], running_mean: f32[8], running_var: f32[8], num_batches_tracked: i64[], momentum=0.1, eps=1e-05, cudnn_enabled=true)
 module @cbn = batch_norm(weight: f32[8], bias: f32[8], running_mean: f32[8], running_var: f32[8], num_batches_tracked: i64[], momentum=0.1, eps=1e-05, cudnn_enabled=true)
@@ -58,7 +58,7 @@ graph (%x: f32[4,3,8,8]) {
 )";
 
 GraphModule net(bool training) {
-  FloatNet made = text_net(kNet);
+  FloatNet made = text_net(kPreparedNet);
   made.graph.train(training);
   return std::move(made.graph);
 }

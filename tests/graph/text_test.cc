@@ -6,19 +6,13 @@
 
 #include "fxq/graph/leaf_module.h"
 #include "fxq/graph/verifier.h"
+#include "parsed.h"
 
 namespace fxq {
 namespace {
 
+using graph_test::parsed;
 using ::testing::HasSubstr;
-
-GraphModule parsed(const std::string& text, const ParseOptions& options = {}) {
-  auto gm = parse_text(text, options);
-  EXPECT_TRUE(gm.ok()) << gm.status() << "\n" << text;
-  if (!gm.ok()) return GraphModule();
-  EXPECT_TRUE(verify(*gm).ok()) << verify(*gm) << "\n" << text;
-  return *std::move(gm);
-}
 
 void expect_round_trip(const std::string& text, const PrintOptions& options = {}) {
   EXPECT_EQ(print_text(parsed(text), options), text);

@@ -8,15 +8,12 @@
 
 #include "fxq/graph/text.h"
 #include "fxq/graph/verifier.h"
+#include "parsed.h"
 
 namespace fxq {
 namespace {
 
-GraphModule parsed(const std::string& text) {
-  auto gm = parse_text(text);
-  EXPECT_TRUE(gm.ok()) << gm.status();
-  return *std::move(gm);
-}
+using graph_test::parsed;
 
 constexpr const char* kModel = R"(
 module @fc = linear(weight: f32[3,3], bias: f32[3])

@@ -13,20 +13,13 @@
 namespace fxq {
 namespace {
 
+using quant_test::made;
 using quant_test::random;
 using ::testing::HasSubstr;
 
-std::shared_ptr<FakeQuantize> make(const QKwargs& kwargs = {}) {
-  auto factory = FakeQuantizeFactory().with_args(kwargs);
-  EXPECT_TRUE(factory.ok()) << factory.status();
-  auto module = (*factory)();
-  EXPECT_TRUE(module.ok()) << module.status();
-  return *module;
-}
-
 TEST(FakeQuantizeTest, PerTensorIsATen) {
   for (const char* dtype : {"qint8", "quint8", "qint16"}) {
-    auto fq = make({{"dtype", dtype}});
+    auto fq = made({{"dtype", dtype}});
     const at::Tensor x = random({3, 7, 5}, 4);
     const at::Tensor y = fq->forward(x);
     const QRange range = fq->range();
@@ -39,7 +32,7 @@ TEST(FakeQuantizeTest, PerTensorIsATen) {
 }
 
 TEST(FakeQuantizeTest, PerChannelIsATen) {
-  auto fq = make(
+  auto fq = made(
       {{"observer", "MovingAveragePerChannelMinMaxObserver"}, {"ch_axis", 1}, {"channel_len", 7}});
   const at::Tensor x = random({3, 7, 5}, 4);
   const at::Tensor y = fq->forward(x);
@@ -48,7 +41,7 @@ TEST(FakeQuantizeTest, PerChannelIsATen) {
 }
 
 TEST(FakeQuantizeTest, Switches) {
-  auto fq = make();
+  auto fq = made();
   const at::Tensor x = random({50});
   fq->enable_fake_quant(false);
   EXPECT_TRUE(at::equal(fq->forward(x), x));
@@ -63,14 +56,14 @@ TEST(FakeQuantizeTest, Switches) {
 TEST(FakeQuantizeTest, GradientsAndInPlace) {
   const at::Tensor x = at::tensor({-9.0F, 0.3F, 9.0F}).set_requires_grad(true);
   for (bool saturate : {true, false}) {
-    auto fq = make({{"saturate", saturate}});
+    auto fq = made({{"saturate", saturate}});
     ASSERT_TRUE(fq->set_qparams(1.0 / 127).ok());
     x.mutable_grad() = at::Tensor();
     fq->forward(x).sum().backward();
     const float outside = saturate ? 0.0F : 1.0F;
     EXPECT_TRUE(at::equal(x.grad(), at::tensor({outside, 1.0F, outside}))) << saturate;
   }
-  auto in_place = make({{"in_place", true}});
+  auto in_place = made({{"in_place", true}});
   ASSERT_TRUE(in_place->set_qparams(0.5).ok());
   const at::Tensor z = at::tensor({0.6F});
   EXPECT_EQ(in_place->forward(z).data_ptr(), z.data_ptr());
@@ -80,7 +73,7 @@ TEST(FakeQuantizeTest, GradientsAndInPlace) {
 }
 
 TEST(FakeQuantizeTest, SetQparamsFreezes) {
-  auto fq = make();
+  auto fq = made();
   EXPECT_FALSE(fq->is_calibrated());
   EXPECT_FALSE(fq->set_qparams(-1.0).ok());
   EXPECT_FALSE(fq->set_qparams(0.1, 3).ok());
@@ -91,7 +84,7 @@ TEST(FakeQuantizeTest, SetQparamsFreezes) {
 }
 
 TEST(FakeQuantizeTest, AnObserverThatIsTurnedOnAgainObserves) {
-  auto fq = make();
+  auto fq = made();
   ASSERT_TRUE(fq->set_qparams(1.0 / 128).ok());
   EXPECT_FALSE(fq->observer_enabled());
   fq->enable_observer(true);
@@ -102,7 +95,7 @@ TEST(FakeQuantizeTest, AnObserverThatIsTurnedOnAgainObserves) {
 }
 
 TEST(FakeQuantizeTest, SetQparamsTakesASequence) {
-  auto fq = make({{"observer", "MovingAveragePerChannelMinMaxObserver"}, {"channel_len", 2}});
+  auto fq = made({{"observer", "MovingAveragePerChannelMinMaxObserver"}, {"channel_len", 2}});
   ASSERT_TRUE(fq->set_qparams({0.25, 0.5}).ok());
   EXPECT_TRUE(at::equal(fq->scale(), at::tensor({0.25F, 0.5F})));
   ASSERT_TRUE(fq->set_qparams({0.5, 0.5}, {0, 0}).ok());
@@ -132,11 +125,11 @@ TEST(FakeQuantizeTest, GradientsAreATens) {
     return leaf.grad().clone();
   };
   const at::Tensor x = random({4, 6}, 4, 2.0).set_requires_grad(true);
-  auto one = make();
+  auto one = made();
   ASSERT_TRUE(one->set_qparams(0.01).ok());
   EXPECT_TRUE(at::equal(gradient(x, one->forward(x)),
                         gradient(x, at::fake_quantize_per_tensor_affine(x, 0.01F, 0, -128, 127))));
-  auto each = make({{"observer", "MovingAveragePerChannelMinMaxObserver"}, {"channel_len", 4}});
+  auto each = made({{"observer", "MovingAveragePerChannelMinMaxObserver"}, {"channel_len", 4}});
   ASSERT_TRUE(each->set_qparams({0.001, 0.01, 0.02, 0.5}).ok());
   EXPECT_TRUE(at::equal(gradient(x, each->forward(x)),
                         gradient(x, at::fake_quantize_per_channel_affine(
@@ -151,7 +144,7 @@ TEST(FakeQuantizeTest, GradientsAreATens) {
 }
 
 TEST(FakeQuantizeTest, CopiesDoNotShareState) {
-  auto fq = make();
+  auto fq = made();
   fq->forward(at::ones({4}));
   auto copy = std::dynamic_pointer_cast<FakeQuantize>(fq->clone_leaf());
   EXPECT_TRUE(at::equal(copy->scale(), fq->scale()));
@@ -163,7 +156,7 @@ TEST(FakeQuantizeTest, CopiesDoNotShareState) {
 
 TEST(FakeQuantizeTest, TextFormReadsBack) {
   auto fq =
-      make({{"observer", "mse"}, {"dtype", "qint16"}, {"saturate", false}, {"quant_max", 100}});
+      made({{"observer", "mse"}, {"dtype", "qint16"}, {"saturate", false}, {"quant_max", 100}});
   fq->forward(random({9}));
   auto again = read_fake_quantize(fq->tensors(), fq->attributes());
   ASSERT_TRUE(again.ok()) << again.status();
@@ -183,7 +176,7 @@ TEST(FakeQuantizeTest, UnknownArgumentsAreAllListed) {
 
 TEST(FakeQuantizeTest, QSchemeAndFactoryKwargsByName) {
   const Argument buffers = DictArg{{{"device", "cpu"}, {"dtype", "float64"}}};
-  auto fq = make({{"observer", "MovingAveragePerChannelMinMaxObserver"},
+  auto fq = made({{"observer", "MovingAveragePerChannelMinMaxObserver"},
                   {"qscheme", "torch.per_channel_symmetric"},
                   {"factory_kwargs", buffers}});
   fq->forward(at::ones({1, 4}));
@@ -196,7 +189,7 @@ TEST(FakeQuantizeTest, QSchemeAndFactoryKwargsByName) {
 }
 
 TEST(FakeQuantizeTest, ExtraRepr) {
-  auto fq = make();
+  auto fq = made();
   ASSERT_TRUE(fq->set_qparams(0.25).ok());
   EXPECT_EQ(fq->extra_repr(),
             "fake_quant_enabled=true, observer_enabled=false, quant_min=-128, quant_max=127, "

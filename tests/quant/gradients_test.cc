@@ -28,14 +28,9 @@
 namespace fxq {
 namespace {
 
+using quant_test::made;
 using quant_test::random;
 using ::testing::HasSubstr;
-
-std::shared_ptr<FakeQuantize> make(const QKwargs& kwargs) {
-  auto module = (*FakeQuantizeFactory().with_args(kwargs))();
-  EXPECT_TRUE(module.ok()) << module.status();
-  return *module;
-}
 
 at::Tensor leaf(const at::Tensor& value) { return value.detach().clone().set_requires_grad(true); }
 
@@ -49,10 +44,10 @@ at::Tensor parameter(const FakeQuantize& fake_quant, const std::string& name) {
 
 TEST(GradientTest, FakeQuantizeIsATen) {
   for (const bool per_channel : {false, true}) {
-    auto fq = per_channel ? make({{"observer", "MovingAveragePerChannelMinMaxObserver"},
+    auto fq = per_channel ? made({{"observer", "MovingAveragePerChannelMinMaxObserver"},
                                   {"ch_axis", 0},
                                   {"channel_len", 4}})
-                          : make({});
+                          : made({});
     fq->forward(random({4, 50}, 1));  // a scale that some values of the next batch pass
     fq->enable_observer(false);
     const at::Tensor x = leaf(random({4, 50}, 2, 1.5)), same = leaf(x),
@@ -90,7 +85,7 @@ TEST(GradientTest, EveryLayoutIsATen) {
 
 // It read behind the last scale, or gave all channels the first one.
 TEST(GradientTest, ScalesThatDoNotFitTheChannelsAreAnError) {
-  auto fq = make({{"observer", "MovingAveragePerChannelMinMaxObserver"}, {"channel_len", 4}});
+  auto fq = made({{"observer", "MovingAveragePerChannelMinMaxObserver"}, {"channel_len", 4}});
   fq->forward(random({4, 10}));
   fq->enable_observer(false);
   auto message = [](const auto& call) {
@@ -214,7 +209,7 @@ TEST(GradientTest, FoldedWeightsAreTheirFormula) {
 
 TEST(GradientTest, WithoutSaturationValuesAreATensAndGradientsPass) {
   for (const uint64_t seed : {1, 2, 3}) {
-    auto fq = make({{"saturate", false}});
+    auto fq = made({{"saturate", false}});
     ASSERT_TRUE(fq->set_qparams(0.0137).ok());
     const at::Tensor x = leaf(random({1000}, seed, 2.0));
     const at::Tensor y = fq->forward(x);
@@ -241,10 +236,10 @@ at::Tensor lsq_formula(const at::Tensor& x, const at::Tensor& s, const at::Tenso
 TEST(GradientTest, LsqIsItsPaperAndATen) {
   for (const bool per_channel : {false, true}) {
     const std::optional<int> axis = per_channel ? std::optional<int>(0) : std::nullopt;
-    auto fq = per_channel ? make({{"type", "lsq"},
+    auto fq = per_channel ? made({{"type", "lsq"},
                                   {"observer", "MovingAveragePerChannelMinMaxObserver"},
                                   {"channel_len", 4}})
-                          : make({{"type", "lsq"}});
+                          : made({{"type", "lsq"}});
     fq->forward(random({4, 50}, 1));
     const at::Tensor first = fq->scale().clone();
     const at::Tensor x = leaf(random({4, 50}, 2, 1.5)), upstream = random({4, 50}, 3);
@@ -269,11 +264,11 @@ TEST(GradientTest, LsqIsItsPaperAndATen) {
 TEST(GradientTest, PactIsItsPaperByFiniteDifferences) {
   const at::Tensor x = leaf(random({4, 50}, 2, 3.0)), upstream = random({4, 50}, 3);
   for (const bool per_channel : {false, true}) {
-    auto fq = per_channel ? make({{"type", "pact"},
+    auto fq = per_channel ? made({{"type", "pact"},
                                   {"observer", "MovingAveragePerChannelMinMaxObserver"},
                                   {"channel_len", 4},
                                   {"alpha", 2.0}})
-                          : make({{"type", "pact"}, {"alpha", 2.0}});
+                          : made({{"type", "pact"}, {"alpha", 2.0}});
     x.mutable_grad() = at::Tensor();
     (fq->forward(x) * upstream).sum().backward();
     const at::Tensor alpha = parameter(*fq, "alpha");
@@ -293,7 +288,7 @@ TEST(GradientTest, PactIsItsPaperByFiniteDifferences) {
 
 TEST(GradientTest, LearnedScalesStayPositive) {
   for (const char* type : {"lsq", "pact"}) {
-    auto fq = make({{"type", type}});
+    auto fq = made({{"type", type}});
     fq->forward(random({50}));
     at::Tensor learned = parameter(*fq, std::string(type) == "lsq" ? "scale" : "alpha");
     learned.set_data(learned.detach() * -1);
@@ -306,7 +301,7 @@ TEST(GradientTest, LearnedScalesStayPositive) {
 TEST(GradientTest, ALearnedScaleThatIsUsedTwiceTrains) {
   for (const std::string type : {"lsq", "pact"}) {
     for (const bool below_zero : {false, true}) {
-      auto fq = make({{"type", type}});
+      auto fq = made({{"type", type}});
       const at::Tensor x = random({50}, 1), y = random({50}, 2, 2.0);
       fq->forward(x);
       at::Tensor learned = parameter(*fq, type == "lsq" ? "scale" : "alpha");

@@ -10,6 +10,14 @@
 
 namespace fxq::quant_test {
 
+std::shared_ptr<FakeQuantize> made(const QKwargs& kwargs) {
+  auto factory = FakeQuantizeFactory().with_args(kwargs);
+  EXPECT_TRUE(factory.ok()) << factory.status();
+  auto module = (*factory)();
+  EXPECT_TRUE(module.ok()) << module.status();
+  return *module;
+}
+
 GraphModule net(const std::string& text) {
   auto gm = parse_text(text);
   EXPECT_TRUE(gm.ok()) << gm.status() << "\n" << text;

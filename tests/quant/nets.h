@@ -4,17 +4,22 @@
 #include <ATen/core/ivalue.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "fxq/graph/graph_module.h"
 #include "fxq/quant/convert_fx.h"
+#include "fxq/quant/fake_quantize.h"
 #include "fxq/quant/prepare_fx.h"
 
 namespace fxq::quant_test {
 
 // Fails the test, and gives an empty graph, if the text does not parse.
 GraphModule net(const std::string& text);
+
+// FakeQuantize.with_args(kwargs)(); a failure of the test if it refuses.
+std::shared_ptr<FakeQuantize> made(const QKwargs& kwargs = {});
 
 // Seeded normal values.
 at::Tensor random(std::vector<int64_t> sizes, uint64_t seed = 1, double scale = 1.0);

@@ -99,7 +99,7 @@ TEST(QConfigJsonTest, WritingReadsBack) {
   }
 }
 
-constexpr const char* kNet = R"(
+constexpr const char* kConvAndLinear = R"(
 module @body.conv = conv2d(weight: f32[4,3,1,1], bias: none) {class="nn.Conv2d"}
 module @body.relu = relu() {class="nn.ReLU"}
 module @head.fc = linear(weight: f32[2,256], bias: none) {class="nn.Linear"}
@@ -120,7 +120,7 @@ std::vector<std::string> names(const QConfigDict::Entries& entries) {
 }
 
 TEST(QConfigJsonTest, GlobsAreThePathsThatFit) {
-  const GraphModule gm = net(kNet);
+  const GraphModule gm = net(kConvAndLinear);
   QConfigDict dict;
   dict.module_name = {{"body.*", std::nullopt}, {"head", std::nullopt}, {"*.?c", std::nullopt}};
   ASSERT_TRUE(expand_globs(gm, dict).ok());
@@ -136,7 +136,7 @@ TEST(CheckQConfigTest, SaysWhichRuleDecided) {
   dict.module_name = {{"body", *get_default_calib_qconfig("qint16", {{"observer", "kl"}})}};
   dict.module_type = {{"Linear", *get_default_qat_out_qconfig()},
                       {"Conv2d", *get_default_calib_qconfig()}};
-  const auto table = check_qconfig(net(kNet), dict);
+  const auto table = check_qconfig(net(kConvAndLinear), dict);
   ASSERT_TRUE(table.ok()) << table.status();
   EXPECT_EQ(
       table->to_string(),
@@ -144,7 +144,7 @@ TEST(CheckQConfigTest, SaysWhichRuleDecided) {
       "%flat  flatten  head       global                qint8 MseObserver\n"
       "%fc    linear   head.fc    module_type \"Linear\"  floats out, weight qint8 per channel\n");
   dict.module_name = {{"boddy", std::nullopt}};
-  EXPECT_THAT(std::string(check_qconfig(net(kNet), dict).status().message()),
+  EXPECT_THAT(std::string(check_qconfig(net(kConvAndLinear), dict).status().message()),
               HasSubstr("there is no module 'boddy'"));
 }
 

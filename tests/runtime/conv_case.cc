@@ -16,7 +16,7 @@
 namespace fxq {
 namespace {
 
-std::vector<int64_t> integers(const HostTensor& t) {
+std::vector<int64_t> wide_integers(const HostTensor& t) {
   std::vector<int64_t> values(t.numel());
   for (size_t i = 0; i < values.size(); ++i) {
     if (t.dtype() == DType::kI8) values[i] = t.data<int8_t>()[i];
@@ -114,8 +114,8 @@ std::vector<int64_t> conv_sums(const ConvCase& c, const std::vector<HostTensor>&
   const int64_t group_in = c.x[1] / c.groups;
   const int64_t group_out = outputs / c.groups;
   std::vector<int64_t> sums(c.x[0] * outputs * out_pixels);
-  const std::vector<int64_t> x = integers(inputs[0]);
-  const std::vector<int64_t> weights = integers(inputs[1]);
+  const std::vector<int64_t> x = wide_integers(inputs[0]);
+  const std::vector<int64_t> weights = wide_integers(inputs[1]);
   connect(w, transposed, [&](int64_t in, int64_t out, int64_t tap) {
     for (int64_t n = 0; n < c.x[0]; ++n) {
       for (int64_t o = 0; o < outputs; ++o) {
@@ -137,8 +137,8 @@ std::vector<int64_t> linear_sums(const ConvCase& c, const std::vector<HostTensor
   out_dims = c.x;
   out_dims.back() = c.weight[0];
   std::vector<int64_t> sums(numel(out_dims));
-  const std::vector<int64_t> x = integers(inputs[0]);
-  const std::vector<int64_t> weights = integers(inputs[1]);
+  const std::vector<int64_t> x = wide_integers(inputs[0]);
+  const std::vector<int64_t> weights = wide_integers(inputs[1]);
   for (size_t at = 0; at < sums.size(); ++at) {
     const int64_t row = at / c.weight[0];
     const int64_t o = at % c.weight[0];
@@ -300,7 +300,7 @@ ConvData make_data(const ConvCase& c) {
   }
   HostTensor other =
       random_tensor(c.other, c.has_other ? out_dims : std::vector<int64_t>{0}, random, false);
-  const std::vector<int64_t> others = integers(other);
+  const std::vector<int64_t> others = wide_integers(other);
   data.expected = HostTensor(c.output, out_dims);
   for (size_t i = 0; i < sums.size(); ++i) {
     const int64_t o = static_cast<int64_t>(i) / inner % channels;

@@ -202,8 +202,8 @@ TEST(Conv, RealLayersGetFastKernels) {
     c.bias = false;
     const ConvRun run = run_kernel(make_data(c), {});
     ASSERT_TRUE(run.status.ok()) << c << ": " << run.status;
-    EXPECT_THAT(run.implementation, testing::Not(testing::HasSubstr("ref"))) << c;
-    EXPECT_THAT(run.implementation, testing::Not(testing::StartsWith("own"))) << c;
+    EXPECT_THAT(run.implementation, ::testing::Not(::testing::HasSubstr("ref"))) << c;
+    EXPECT_THAT(run.implementation, ::testing::Not(::testing::StartsWith("own"))) << c;
     const bool whole_map_of_floats = c.output == DType::kF32 && c.x.size() == 4;
     if (has_vnni() && c.output != DType::kI16 && !whole_map_of_floats) {
       const bool residual_apart = effective_isa() == Isa::kAvx2Vnni && c.has_other && c.groups > 1;
@@ -300,7 +300,7 @@ TEST(Conv, BrokenStepsAreRefused) {
     const ConvRun run = run_kernel(data, {});
     EXPECT_EQ(run.status.code(), absl::StatusCode::kInvalidArgument);
     for (const std::string& word : broken.says) {
-      EXPECT_THAT(std::string(run.status.message()), testing::HasSubstr(word));
+      EXPECT_THAT(std::string(run.status.message()), ::testing::HasSubstr(word));
     }
   }
 }

@@ -17,12 +17,11 @@ namespace {
 using testing::Attrs;
 using testing::integer_at;
 using testing::integers;
+using testing::kTypes;
 using testing::ProgramBuilder;
 using testing::random_floats;
 using testing::random_integers;
 using Dims = std::vector<int64_t>;
-
-constexpr DType kTypes[] = {DType::kU8, DType::kI8, DType::kI16};
 
 int saturate(float p, DType dtype) {
   const float low = dtype == DType::kU8 ? 0 : dtype == DType::kI8 ? -128 : -32768;

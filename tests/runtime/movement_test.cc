@@ -14,11 +14,10 @@ using testing::Attrs;
 using ::testing::HasSubstr;
 using testing::integer_at;
 using testing::integers;
+using testing::kTypes;
 using testing::ProgramBuilder;
 using testing::random_integers;
 using Dims = std::vector<int64_t>;
-
-constexpr DType kTypes[] = {DType::kU8, DType::kI8, DType::kI16};
 
 HostTensor apply(const std::string& kernel, const Attrs& attrs, const HostTensor& x,
                  int threads = 1) {

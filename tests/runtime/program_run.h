@@ -45,6 +45,9 @@ inline int integer_at(const HostTensor& tensor, int64_t i) {
   return tensor.data<int16_t>()[i];
 }
 
+// Of activations.
+inline constexpr DType kTypes[] = {DType::kU8, DType::kI8, DType::kI16};
+
 inline std::vector<int> integers(const HostTensor& tensor) {
   std::vector<int> result;
   for (int64_t i = 0; i < tensor.numel(); ++i) result.push_back(integer_at(tensor, i));
