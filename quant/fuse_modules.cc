@@ -2,6 +2,7 @@
 //   %conv = conv2d @conv(%x)               %conv = conv2d @conv(%x, activation="relu")
 //   %bn = batch_norm @bn(%conv)       ->   %bn = identity @bn(%conv)
 //   %relu = relu @relu(%bn)                %relu = identity @relu(%bn)
+// FloatFunctional's "q" is its function and the Identity behind it; q.add_relu is two functions.
 #include "fxq/quant/fuse_modules.h"
 
 #include <ATen/core/Tensor.h>
@@ -11,6 +12,8 @@
 
 #include <set>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
 #include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
 #include "fxq/graph/interpreter.h"
@@ -36,6 +39,34 @@ std::string sequence_of(const ModuleList& modules) {
   std::vector<std::string> names;
   for (const auto& module : modules) names.push_back(short_name(module->class_name()));
   return fmt::format("{}", fmt::join(names, ","));
+}
+
+// "torch.nn.Conv2d,BatchNorm2d" -> "Conv2d,BatchNorm2d"
+std::string normal_key(const std::string& key) {
+  std::vector<std::string> names;
+  for (absl::string_view name : absl::StrSplit(key, ',')) {
+    names.push_back(short_name(std::string(absl::StripAsciiWhitespace(name))));
+  }
+  return fmt::format("{}", fmt::join(names, ","));
+}
+
+// Null if there is none for the sequence.
+const FuserMethod* find_method(const FuserMethodMapping& mapping, const std::string& sequence) {
+  for (const auto& [key, method] : mapping) {
+    if (normal_key(key) == sequence) return &method;
+  }
+  return nullptr;
+}
+
+// A key that is no list's sequence has a typing error in it.
+void check_mapping(const FuserMethodMapping& mapping, const std::vector<std::string>& sequences,
+                   std::vector<std::string>& problems) {
+  for (const auto& [key, method] : mapping) {
+    const auto& all = sequences;
+    if (std::find(all.begin(), all.end(), normal_key(key)) != all.end()) continue;
+    problems.push_back(fmt::format("additional_fuser_method_mapping: no list is [{}]; {}", key,
+                                   did_you_mean(key, sequences)));
+  }
 }
 
 // [weighted] [bn] [add] [activation], or bn activation.
@@ -89,7 +120,18 @@ struct Chain {
   std::vector<Node*> nodes;
   ModuleList modules;
   Node* addend = nullptr;
+  std::vector<Node*> between;  // Identity calls that the chain goes through
 };
+
+Node* only_user(const Node& node) { return node.users().size() == 1 ? node.users()[0] : nullptr; }
+
+absl::Status check_modules(std::string_view what, const ModuleList& modules) {
+  for (size_t i = 0; i < modules.size(); ++i) {
+    if (modules[i]) continue;
+    return absl::InvalidArgumentError(fmt::format("{}: module {} is null", what, i));
+  }
+  return absl::OkStatus();
+}
 
 class Fuser {
  public:
@@ -103,29 +145,40 @@ class Fuser {
   }
 
   absl::Status fuse(const std::vector<std::string>& list) {
+    if (!options_.fuser_func) return absl::InvalidArgumentError("fuser_func is empty");
     FXQ_ASSIGN_OR_RETURN(Chain chain, find(list));
+    sequence_ = sequence_of(chain.modules);
     FXQ_ASSIGN_OR_RETURN(
         const ModuleList fused,
         options_.fuser_func(chain.modules, options_.additional_fuser_method_mapping));
-    if (fused.size() != list.size()) {
+    if (fused.size() != chain.modules.size()) {
       return absl::InvalidArgumentError(
-          fmt::format("the fuser returned {} modules for {}", fused.size(), list.size()));
+          fmt::format("the fuser returned {} modules for {}", fused.size(), chain.modules.size()));
     }
+    FXQ_RETURN_IF_ERROR(check_modules("the fuser's result", fused));
     return place(chain, fused);
   }
+  // Of the list, if it was found.
+  const std::string& sequence() const { return sequence_; }
 
  private:
-  absl::StatusOr<Node*> call_of(const std::string& path) const {
+  // One call, or the functions that one call of a FloatFunctional makes, each reading the one
+  // before.
+  absl::StatusOr<std::vector<Node*>> calls_of(const std::string& path) const {
     const auto found = calls_.find(path);
     if (found == calls_.end()) {
       return absl::InvalidArgumentError(
           fmt::format("there is no module '{}'; {}", path, did_you_mean(path, paths_)));
     }
-    if (found->second.size() != 1) {
+    const std::vector<Node*>& calls = found->second;
+    for (size_t i = 1; i < calls.size(); ++i) {
+      const bool goes_on =
+          calls[i]->is(NodeKind::kCallFunction) && only_user(*calls[i - 1]) == calls[i];
+      if (goes_on) continue;
       return absl::InvalidArgumentError(
-          fmt::format("module '{}' is called {} times", path, found->second.size()));
+          fmt::format("module '{}' is called {} times", path, calls.size()));
     }
-    return found->second[0];
+    return calls;
   }
 
   // A function (FloatFunctional's add) has no module yet: one of its op.
@@ -142,18 +195,30 @@ class Fuser {
     if (list.size() < 2) return absl::InvalidArgumentError("a list needs two modules or more");
     Chain chain;
     for (const std::string& path : list) {
-      FXQ_ASSIGN_OR_RETURN(Node * node, call_of(path));
-      chain.modules.push_back(module_of(*node));
-      if (!chain.modules.back()) {
-        return absl::InvalidArgumentError(fmt::format("'{}' calls no known op", path));
-      }
-      if (!chain.nodes.empty()) FXQ_RETURN_IF_ERROR(check_link(chain, *chain.nodes.back(), *node));
-      chain.nodes.push_back(node);
+      FXQ_ASSIGN_OR_RETURN(const std::vector<Node*> calls, calls_of(path));
+      for (Node* node : calls) FXQ_RETURN_IF_ERROR(add_link(chain, path, node));
     }
     return chain;
   }
 
-  static absl::Status check_link(Chain& chain, const Node& from, const Node& to) {
+  absl::Status add_link(Chain& chain, const std::string& path, Node* node) const {
+    chain.modules.push_back(module_of(*node));
+    if (!chain.modules.back()) {
+      return absl::InvalidArgumentError(fmt::format("'{}' calls no known op", path));
+    }
+    if (!chain.nodes.empty()) FXQ_RETURN_IF_ERROR(check_link(chain, *node));
+    chain.nodes.push_back(node);
+    return absl::OkStatus();
+  }
+
+  static absl::Status check_link(Chain& chain, const Node& to) {
+    const Node* last = chain.nodes.back();
+    Node* next = only_user(*last);
+    for (; next && next != &to && next->op() == OpId::kIdentity; next = only_user(*next)) {
+      chain.between.push_back(next);
+      last = next;
+    }
+    const Node& from = *last;
     const auto inputs = to.inputs();
     if (std::find(inputs.begin(), inputs.end(), &from) == inputs.end()) {
       return absl::InvalidArgumentError(
@@ -195,9 +260,10 @@ class Fuser {
     for (size_t i = 1; i < fused.size(); ++i) {
       value = replace(chain.nodes[i], fused[i], value, last);
     }
-    for (size_t i = chain.nodes.size(); i-- > 1;) {
-      FXQ_RETURN_IF_ERROR(gm_.graph().erase(chain.nodes[i]));
-    }
+    std::vector<Node*> dead(chain.nodes.begin() + 1, chain.nodes.end());
+    dead.insert(dead.end(), chain.between.begin(), chain.between.end());
+    std::sort(dead.begin(), dead.end(), [](Node* a, Node* b) { return b->is_before(a); });
+    for (Node* node : dead) FXQ_RETURN_IF_ERROR(gm_.graph().erase(node));
     return absl::OkStatus();
   }
 
@@ -219,6 +285,7 @@ class Fuser {
   const FuseModulesOptions& options_;
   std::map<std::string, std::vector<Node*>> calls_;
   std::vector<std::string> paths_;
+  std::string sequence_;
 };
 
 }  // namespace
@@ -257,12 +324,15 @@ void FusedModule::set_tensor(const std::string& name, at::Tensor tensor) {
 
 absl::StatusOr<ModuleList> fuse_known_modules(
     const ModuleList& mod_list, const FuserMethodMapping& additional_fuser_method_mapping) {
+  FXQ_RETURN_IF_ERROR(check_modules("fuse_known_modules", mod_list));
   ModuleList result;
   const std::string names = sequence_of(mod_list);
-  const auto own = additional_fuser_method_mapping.find(names);
-  if (own != additional_fuser_method_mapping.end()) {
-    FXQ_ASSIGN_OR_RETURN(auto module, own->second(mod_list));
+  const FuserMethod* own = find_method(additional_fuser_method_mapping, names);
+  if (own) {
+    if (!*own) return absl::InvalidArgumentError(fmt::format("the fuser of [{}] is empty", names));
+    FXQ_ASSIGN_OR_RETURN(auto module, (*own)(mod_list));
     result.push_back(std::move(module));
+    FXQ_RETURN_IF_ERROR(check_modules(fmt::format("what the fuser of [{}] gave", names), result));
   } else {
     const std::optional<Sequence> sequence = known_sequence(mod_list);
     if (!sequence) {
@@ -291,11 +361,16 @@ absl::StatusOr<GraphModule> fuse_modules(const GraphModule& model,
                                          const std::vector<std::vector<std::string>>& lists,
                                          const FuseModulesOptions& options) {
   GraphModule fused = model.copy();
-  std::vector<std::string> problems;
+  std::vector<std::string> problems, sequences;
   for (const std::vector<std::string>& list : lists) {
-    const absl::Status status = Fuser(fused, options).fuse(list);
+    Fuser fuser(fused, options);
+    const absl::Status status = fuser.fuse(list);
+    if (!fuser.sequence().empty()) sequences.push_back(fuser.sequence());
     if (status.ok()) continue;
     problems.push_back(fmt::format("[{}]: {}", fmt::join(list, ", "), message_of(status)));
+  }
+  if (problems.empty()) {
+    check_mapping(options.additional_fuser_method_mapping, sequences, problems);
   }
   if (!problems.empty()) {
     return absl::InvalidArgumentError(fmt::format("fuse_modules: {}", fmt::join(problems, "\n  ")));

@@ -41,7 +41,7 @@ class FusedModule : public LeafModule {
 };
 
 // Makes the fused module of a list whose class names are its key, joined by ",":
-// "Conv2d,BatchNorm2d". Classes of torch.nn go by their last name.
+// "Conv2d,BatchNorm2d". Classes of torch.nn go by their last name, in keys by any.
 using FuserMethod = std::function<absl::StatusOr<std::shared_ptr<LeafModule>>(const ModuleList&)>;
 using FuserMethodMapping = std::map<std::string, FuserMethod>;
 
@@ -61,9 +61,11 @@ struct FuseModulesOptions {
 };
 
 // A copy with these lists of modules fused; the caller's model does not change. An add is named by
-// its FloatFunctional's path. InvalidArgument lists every list that cannot be fused and why: a path
-// that is no module, a module that is called several times, an inner value that others read,
-// modules that do not follow each other, an unknown sequence.
+// its FloatFunctional's path, which also stands for the relu of add_relu; a traced model does not
+// say which module called a function (fuse_fx fuses those). InvalidArgument lists every list that
+// cannot be fused and why: a path that is no module, a module that is called several times, an
+// inner value that others read, modules that do not follow each other, an unknown sequence; and
+// keys of the additional mapping that are no list's.
 absl::StatusOr<GraphModule> fuse_modules(const GraphModule& model,
                                          const std::vector<std::vector<std::string>>& lists,
                                          const FuseModulesOptions& options = {});

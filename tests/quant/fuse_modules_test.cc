@@ -171,6 +171,63 @@ TEST(FuseModulesTest, FusersOfTheUsersOwn) {
               HasSubstr("returned 0 modules for 2"));
 }
 
+// FloatFunctional observes what it gives: "%relu does not read %add".
+TEST(FuseModulesTest, AddsOfAFloatFunctional) {
+  const std::string modules =
+      std::string(kConv) + "module @q.activation_post_process = identity()\n";
+  const std::string start = modules + R"(graph (%x: f32[4,3,8,8]) {
+  %c = conv2d @c(%x) : f32[4,3,8,8]
+  %bn = batch_norm @bn(%c) : f32[4,3,8,8]
+  %add = add(%bn, %x) : f32[4,3,8,8] {owner="q", class="FloatFunctional"}
+)";
+  const GraphModule add = net(start + R"(
+  %seen = identity @q.activation_post_process(%add) : f32[4,3,8,8] {owner="q"}
+  %relu = relu @relu(%seen) : f32[4,3,8,8]
+  return %relu
+}
+)");
+  const GraphModule add_relu = net(start + R"(
+  %both = relu(%add) : f32[4,3,8,8] {owner="q", class="FloatFunctional"}
+  %seen = identity @q.activation_post_process(%both) : f32[4,3,8,8] {owner="q"}
+  return %seen
+}
+)");
+  const at::Tensor x = random({4, 3, 8, 8});
+  const std::pair<const GraphModule&, std::vector<std::string>> cases[] = {
+      {add, {"c", "bn", "q", "relu"}}, {add_relu, {"c", "bn", "q"}}};
+  for (const auto& [model, list] : cases) {
+    const auto fused = fuse_modules(model, list);
+    ASSERT_TRUE(fused.ok()) << fused.status();
+    EXPECT_THAT(graph_text(*fused), HasSubstr("conv2d @c(%x, add=%x, activation=\"relu\")"));
+    const at::Tensor expected = model.forward({x})->toTensor();
+    EXPECT_TRUE(fused->forward({x})->toTensor().allclose(expected, 1e-4, 1e-5));
+  }
+}
+
+TEST(FuseModulesTest, BrokenFusersAreErrors) {
+  const GraphModule gm = net(chain(kConv, {"c", "bn"}, "f32[4,3,8,8]"));
+  const auto message = [&](const FuseModulesOptions& options) {
+    return std::string(fuse_modules(gm, {"c", "bn"}, options).status().message());
+  };
+  FuseModulesOptions options;
+  options.fuser_func = nullptr;
+  EXPECT_THAT(message(options), HasSubstr("fuser_func is empty"));
+  options.fuser_func = [](const ModuleList&, const FuserMethodMapping&) {
+    return absl::StatusOr<ModuleList>(ModuleList{nullptr, nullptr});
+  };
+  EXPECT_THAT(message(options), HasSubstr("the fuser's result: module 0 is null"));
+  FuseModulesOptions mapping;
+  FuserMethod& method = mapping.additional_fuser_method_mapping["conv2d, batch_norm"];
+  EXPECT_THAT(message(mapping), HasSubstr("the fuser of [conv2d,batch_norm] is empty"));
+  method = [](const ModuleList&) { return absl::StatusOr<std::shared_ptr<LeafModule>>(nullptr); };
+  EXPECT_THAT(message(mapping), HasSubstr("[conv2d,batch_norm] gave: module 0 is null"));
+  EXPECT_THAT(std::string(fuse_known_modules({nullptr}).status().message()),
+              HasSubstr("module 0 is null"));
+  FuseModulesOptions typo;
+  typo.additional_fuser_method_mapping["conv2d,bach_norm"] = method;
+  EXPECT_THAT(message(typo), HasSubstr("no list is [conv2d,bach_norm]; did you mean"));
+}
+
 TEST(FuseModulesTest, AFusedModuleRunsByItself) {
   const GraphModule gm = net(chain(kConv, {"c", "bn", "add", "relu"}, "f32[4,3,8,8]"));
   auto add = std::make_shared<OpModule>("add", OpId::kAdd, NamedTensors{}, NamedAttributes{});
