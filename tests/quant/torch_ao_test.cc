@@ -4,44 +4,20 @@
 #include <gtest/gtest.h>
 #include <torch/optim/sgd.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <map>
 
 #include "absl/strings/str_split.h"
 #include "fxq/base/file.h"
-#include "fxq/data/npy.h"
-#include "fxq/graph/tensor_convert.h"
 #include "fxq/quant/fake_quantize.h"
 #include "fxq/quant/prepare_fx.h"
 #include "fxq/tracer/shape_prop.h"
 #include "fxq/tracer/trace.h"
+#include "torch_ao_run.h"
 
 namespace fxq {
 namespace {
 
-class TorchAoTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::filesystem::create_directories(folder_);
-    const std::string command = std::string(FXQ_PYTHON) + " " + FXQ_SOURCE_DIR +
-                                "/tests/quant/torch_ao_qat.py " + folder_ + " > " + folder_ +
-                                "/log 2>&1";
-    if (std::system(FXQ_PYTHON " -c 'import torch.ao' > /dev/null 2>&1") != 0) {
-      GTEST_SKIP() << "no Python with torch";
-    }
-    ASSERT_EQ(std::system(command.c_str()), 0) << folder_ + "/log";
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  at::Tensor array(const std::string& name) const {
-    auto tensor = read_npy(folder_ + "/" + name);
-    EXPECT_TRUE(tensor.ok()) << tensor.status();
-    return to_at_tensor(*tensor).clone();
-  }
-
-  std::string folder_ = ::testing::TempDir() + "fxq_torch_ao";
-};
+using TorchAoTest = quant_test::TorchAoRun;
 
 // qint8 everywhere, as torch.ao was told; ours would use quint8 behind a relu.
 ObservedGraphModule prepared(const std::string& path, const at::Tensor& example) {
@@ -60,8 +36,10 @@ ObservedGraphModule prepared(const std::string& path, const at::Tensor& example)
 }
 
 TEST_F(TorchAoTest, TheSameLossesPositionsAndScales) {
+  ASSERT_NO_FATAL_FAILURE(run("torch_ao_qat.py"));
+  if (IsSkipped()) return;
   const at::Tensor x = array("x.npy"), y = array("y.npy"), losses = array("losses.npy");
-  const auto model = prepared(folder_ + "/model.pt", x[0]);
+  const auto model = prepared(path("model.pt"), x[0]);
   torch::optim::SGD optimizer(model.graph_module().parameters(),
                               torch::optim::SGDOptions(0.01).momentum(0.9));
   for (int64_t step = 0; step < losses.numel(); ++step) {
@@ -73,7 +51,7 @@ TEST_F(TorchAoTest, TheSameLossesPositionsAndScales) {
     optimizer.step();
     EXPECT_NEAR(loss.item<double>(), losses[step].item<double>(), 1e-3) << step;
   }
-  const auto text = read_file(folder_ + "/positions.txt");
+  const auto text = read_file(path("positions.txt"));
   const std::vector<std::string> positions = absl::StrSplit(*text, '\n', absl::SkipEmpty());
   // Fused values have the name of their last member here, of their first there.
   const std::map<std::string, std::string> first_member = {
