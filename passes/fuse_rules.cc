@@ -15,11 +15,13 @@ namespace fxq {
 const RuleSet& batch_norm_rules() {
   static const auto* rules = [] {
     using namespace pat;
-    const Pat x, w = Weighted(x);
+    const Pat x, y, w = Weighted(x);
     return new RuleSet{
         {"weighted_bn", BatchNorm(w).any_attrs(), fold_batch_norm(w)},
         {"activation_bn", BatchNorm(Activation(w)).any_attrs(),
          refuse("a batch norm behind an activation cannot go into the weights before it")},
+        {"add_bn", BatchNorm(Add(x, y)).any_attrs(),
+         refuse("a batch norm behind an add cannot go into the weights before it")},
     };
   }();
   return *rules;

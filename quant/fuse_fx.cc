@@ -6,10 +6,12 @@
 #include <fmt/format.h>
 
 #include "fxq/base/status.h"
+#include "fxq/graph/opaque_module.h"
 #include "fxq/passes/pipeline.h"
 #include "fxq/quant/compare.h"
 #include "fxq/quant/float_calls.h"
 #include "fxq/quant/stage.h"
+#include "fxq/tracer/wrap.h"
 
 namespace fxq {
 namespace {
@@ -32,6 +34,21 @@ absl::Status check_same(const GraphModule& model, const GraphModule& fused,
       "fuse_fx changed the model: outputs differ by {} of their largest value", difference));
 }
 
+// nn.BatchNorm1d asks for its input's rank, which nothing says without an example.
+void note_kept_whole(GraphModule& gm) {
+  for (const Node* node : gm.graph().nodes()) {
+    if (!node->is(NodeKind::kCallModule) || node->op() != OpId::kNone) continue;
+    const auto module = std::dynamic_pointer_cast<OpaqueModule>(gm.module(node->target()));
+    if (!module) continue;
+    const std::string class_name = python_name(module->class_name());
+    if (op_from_module_type(class_name) == OpId::kNone) continue;
+    gm.notes.push_back(fmt::format(
+        "%{} ({}) is kept whole, as what it does depends on its input's shape: trace with example "
+        "inputs (--shape)",
+        node->name(), class_name));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<GraphModuleWithAttr> fuse_fx(const GraphModule& model, const FuseOptions& options) {
@@ -45,6 +62,7 @@ absl::StatusOr<GraphModuleWithAttr> fuse_fx(const GraphModule& model, const Fuse
   const FloatCalls calls(model);
   FXQ_RETURN_IF_ERROR(pipeline.run(fused).status());
   calls.store(fused);
+  note_kept_whole(fused);
   FXQ_RETURN_IF_ERROR(
       preserve_attributes(model, options.fuse_custom_config.preserved_attributes, fused));
   if (options.check_inputs) {
