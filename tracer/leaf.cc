@@ -26,6 +26,7 @@ class LeafReader {
       : caller_(caller),
         caller_example_(example),
         example_(scratch_),
+        is_training_(module.hasattr("training") && module.is_training()),
         reader_(scratch_, module, own_options(options, example ? &example_ : nullptr)) {
     reader_.emitter().owns_inputs = true;
   }
@@ -47,7 +48,7 @@ class LeafReader {
   const Node* only_call() const {
     const Node* call = nullptr;
     for (const Node* node : scratch_.graph().nodes()) {
-      if (!node->is_call()) continue;
+      if (!node->is_call() || counts_batches(*node)) continue;
       if (call) return nullptr;
       call = node;
     }
@@ -77,6 +78,14 @@ class LeafReader {
       if (mirrored->node != original) return source;
     }
     return nullptr;
+  }
+
+  // `num_batches_tracked += 1` of a batch norm that was traced in training: the op's module counts.
+  bool counts_batches(const Node& node) const {
+    if (!is_training_ || node.args().empty() || !node.users().empty()) return false;
+    const Node* counter = node.args()[0].node();
+    return counter && counter->is(NodeKind::kGetAttr) && counter->target() == kBatchCounter &&
+           node.schema() && written_argument(*node.schema());
   }
 
   bool stores_state() const { return reader_.stores_state(); }
@@ -138,6 +147,7 @@ class LeafReader {
   ExampleRunner* caller_example_;
   GraphModule scratch_;
   ExampleRunner example_;
+  bool is_training_;  // the module as it was saved
   ScriptReader reader_;
   ValuePtr result_;
   std::vector<Input> inputs_;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "fxq/graph/leaf_module.h"
+#include "fxq/graph/op_module.h"
 #include "fxq/graph/text.h"
 #include "fxq/tracer/shape_prop.h"
 #include "script_source.h"
@@ -177,6 +178,37 @@ def forward(self, x, keep):
   const absl::Status status = propagate_shapes(*gm, {x, keep});
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(gm->graph().output_node()->args()[0].node()->type.to_string(), "f32[2,3,4]");
+}
+
+// What torch.jit.trace makes of nn.BatchNorm2d in training: no module that fusion knew.
+TEST(Example, ABatchNormThatWasTracedInTrainingIsItsModule) {
+  torch::jit::Module bn("__torch__.torch.nn.modules.batchnorm.BatchNorm2d");
+  bn.register_attribute("training", c10::BoolType::get(), true);
+  bn.register_parameter("weight", at::rand({3}) + 0.5, false);
+  bn.register_parameter("bias", at::randn({3}), false);
+  bn.register_buffer("running_mean", at::randn({3}));
+  bn.register_buffer("running_var", at::rand({3}) + 0.5);
+  bn.register_buffer("num_batches_tracked", at::scalar_tensor(4, at::kLong));
+  bn.define(R"(
+def forward(self, x):
+    _0 = torch.add_(self.num_batches_tracked, 1)
+    return torch.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var, True, 0.1, 0.00001, True)
+)");
+  torch::jit::Module module("Net");
+  module.register_attribute("training", c10::BoolType::get(), true);
+  module.register_module("bn", bn);
+  module.define("def forward(self, x):\n    return self.bn.forward(x)\n");
+  TraceOptions options;
+  options.mode = TraceOptions::Mode::kTrain;
+  auto gm = trace(module.deepcopy(), options);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  EXPECT_THAT(print_text(*gm), HasSubstr("%bn = batch_norm @bn(%x)"));
+  const at::Tensor x = at::randn({4, 3, 5, 5});
+  EXPECT_TRUE(at::equal(gm->forward({x})->toTensor(), module.forward({x}).toTensor()));
+  const torch::jit::Module trained = module.attr("bn").toModule();
+  const OpModule& own = *gm->op_module(*gm->graph().find("bn"));
+  EXPECT_EQ(own.tensor("num_batches_tracked").item<int64_t>(), 5);
+  EXPECT_TRUE(at::equal(own.tensor("running_mean"), trained.attr("running_mean").toTensor()));
 }
 
 }  // namespace
