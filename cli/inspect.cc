@@ -12,6 +12,7 @@
 #include "fxq/cli/terminal/table.h"
 #include "fxq/graph/draw.h"
 #include "fxq/graph/text.h"
+#include "fxq/graph/weighted_bn_module.h"
 #include "fxq/quant/check_qconfig.h"
 #include "fxq/quant/float_calls.h"
 #include "fxq/quant/fuse_fx.h"
@@ -63,10 +64,13 @@ absl::StatusOr<GraphModule> load_any(const InspectArguments& arguments) {
   return load_fxq_module(arguments.model, arguments.allow_torchscript);
 }
 
-std::string call_text(const Node& node) {
+std::string call_text(const GraphModule& gm, const Node& node) {
   std::string text(node.op() != OpId::kNone ? op_def(node.op()).name
                                             : std::string_view(node.target()));
   if (!node.is_call()) text = std::string(kind_name(node.kind()));
+  if (const auto module = std::dynamic_pointer_cast<WeightedBnModule>(gm.module(node.target()))) {
+    text = module->kind();  // "bn_conv2d": a ConvBn, whose batch norm trains on
+  }
   if (node.epilogue_add()) text += "+add";
   if (node.epilogue_activation() != OpId::kNone) {
     text += "+" + std::string(op_def(node.epilogue_activation()).name);
@@ -77,8 +81,8 @@ std::string call_text(const Node& node) {
 void print_nodes(const GraphModule& gm) {
   Table table({{"node"}, {"op"}, {"module"}, {"type"}, {"source"}});
   for (const Node* node : gm.graph().nodes()) {
-    table.add_row(
-        {node->name(), call_text(*node), node->owner.path, node->type.to_string(), node->source});
+    table.add_row({node->name(), call_text(gm, *node), node->owner.path, node->type.to_string(),
+                   node->source});
   }
   fmt::print("{}", table.render());
 }
@@ -90,7 +94,7 @@ void print_summary(const GraphModule& gm) {
   for (const auto& [path, tensor] : gm.named_buffers()) buffers += tensor.numel();
   std::map<std::string, int> calls;
   for (const Node* node : gm.graph().nodes()) {
-    if (node->is_call()) ++calls[call_text(*node)];
+    if (node->is_call()) ++calls[call_text(gm, *node)];
   }
   fmt::print("\n{} nodes, {} parameters, {} buffer elements\n", gm.graph().size(), parameters,
              buffers);

@@ -92,9 +92,9 @@ absl::StatusOr<QConfigDict> training_qconfigs(const QatArguments& arguments,
   QatQConfigOptions wide;
   wide.dtype = "qint16";
   FXQ_ASSIGN_OR_RETURN(const QConfig int16, get_default_qat_qconfig(wide));
-  for (const std::string& name : arguments.job.int16) dict.module_qconfig.emplace_back(name, int16);
+  for (const std::string& name : arguments.job.int16) dict.any_member.emplace_back(name, int16);
   for (const std::string& name : arguments.job.floats) {
-    dict.module_qconfig.emplace_back(name, std::nullopt);
+    dict.any_member.emplace_back(name, std::nullopt);
   }
   FXQ_RETURN_IF_ERROR(expand_globs(job.fused(), dict));
   return dict;
@@ -111,7 +111,8 @@ QConfigDict calibration_qconfigs(QConfigDict dict) {
     qconfig->activation = FakeQuantizeFactory(std::move(options));
   };
   follow_data(dict.global);
-  for (auto* entries : {&dict.module_type, &dict.module_name, &dict.module_qconfig}) {
+  for (auto* entries :
+       {&dict.module_type, &dict.module_name, &dict.module_qconfig, &dict.any_member}) {
     for (auto& [name, qconfig] : *entries) follow_data(qconfig);
   }
   return dict;

@@ -27,9 +27,9 @@ absl::Status add_flags(const QuantizeArguments& arguments, const std::string& ob
   QKwargs kwargs;
   if (!observer.empty()) kwargs.emplace_back("observer", observer);
   FXQ_ASSIGN_OR_RETURN(const QConfig wide, get_default_calib_qconfig("qint16", kwargs));
-  for (const std::string& name : arguments.int16) dict.module_qconfig.emplace_back(name, wide);
+  for (const std::string& name : arguments.int16) dict.any_member.emplace_back(name, wide);
   for (const std::string& name : arguments.floats) {
-    dict.module_qconfig.emplace_back(name, std::nullopt);
+    dict.any_member.emplace_back(name, std::nullopt);
   }
   return absl::OkStatus();
 }

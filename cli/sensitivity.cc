@@ -60,8 +60,8 @@ absl::Status sensitivity(const SensitivityArguments& arguments) {
   FXQ_ASSIGN_OR_RETURN(const double before, output_sqnr_db(job.fused(), observed, batches));
   FXQ_ASSIGN_OR_RETURN(const double after, output_sqnr_db(job.fused(), better, batches));
   fmt::print("all quantized: {:.1f} dB; with these in float: {:.1f} dB\n", before, after);
-  for (size_t i = qconfigs.module_qconfig.size(); i < kept.module_qconfig.size(); ++i) {
-    fmt::print("  {}\n", kept.module_qconfig[i].first);
+  for (size_t i = qconfigs.any_member.size(); i < kept.any_member.size(); ++i) {
+    fmt::print("  {}\n", kept.any_member[i].first);
   }
   if (output.empty()) return absl::OkStatus();
   FXQ_RETURN_IF_ERROR(write_file_atomically(output, config_text(job.settings(), kept)));

@@ -37,13 +37,16 @@ bool fits(std::string_view glob, std::string_view path) {
 absl::Status expand_globs(const GraphModule& gm, QConfigDict& dict) {
   const std::set<std::string> paths = FloatCalls(gm).paths();
   std::vector<std::string> problems;
-  for (QConfigDict::Entries* entries : {&dict.module_name, &dict.module_qconfig}) {
+  for (QConfigDict::Entries* entries :
+       {&dict.module_name, &dict.module_qconfig, &dict.any_member}) {
     QConfigDict::Entries expanded;
     for (auto& [name, qconfig] : *entries) {
       const size_t before = expanded.size();
       for (const std::string& path : paths) {
         if (is_glob(name) && fits(name, path)) expanded.emplace_back(path, qconfig);
       }
+      if (is_glob(name) && fits(name, ""))
+        expanded.emplace_back("", qconfig);  // the root's functions
       if (!is_glob(name)) expanded.emplace_back(name, std::move(qconfig));
       if (expanded.size() > before) continue;
       problems.push_back(

@@ -1,12 +1,28 @@
 // range = the dtype's, halved by reduce_range; quant_min and quant_max replace either end.
 #include "fxq/quant/observer_options.h"
 
+#include <ATen/Context.h>
+#include <c10/core/Device.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <limits>
 
 namespace fxq {
+namespace {
+
+// Why no buffer can be there; "" if one can.
+std::string device_problem(const std::string& name) {
+  try {
+    const c10::Device device(name);
+    const bool present = device.is_cpu() || (device.is_cuda() && at::hasCUDA());
+    return present ? "" : fmt::format("factory_kwargs: this LibTorch has no device {}", name);
+  } catch (const std::exception&) {
+    return fmt::format("factory_kwargs: device '{}' is none of cpu, cuda, cuda:0, ...", name);
+  }
+}
+
+}  // namespace
 
 std::string_view qscheme_name(QScheme qscheme) {
   return qscheme == QScheme::kPerTensorSymmetric ? "per_tensor_symmetric" : "per_channel_symmetric";
@@ -70,6 +86,8 @@ absl::Status ObserverOptions::validate() const {
     problems.push_back(fmt::format("factory_kwargs: buffers are f32 or f64, not {}",
                                    dtype_name(factory_kwargs.dtype)));
   }
+  const std::string problem = device_problem(factory_kwargs.device);
+  if (!problem.empty()) problems.push_back(problem);
   if (ch_axis && *ch_axis < 0) {
     problems.push_back(fmt::format("ch_axis {} is negative: dimensions count from 0", *ch_axis));
   }

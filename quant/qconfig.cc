@@ -42,7 +42,9 @@ absl::StatusOr<FakeQuantizeFactory> weight_factory(std::string_view dtype, QKwar
                                                    const QKwargs& overrides) {
   standard.emplace_back("observer", "MovingAveragePerChannelMinMaxObserver");
   standard.emplace_back("averaging_constant", 1.0);
-  return make_factory(dtype, std::move(standard), overrides);
+  FXQ_ASSIGN_OR_RETURN(auto factory, make_factory(dtype, std::move(standard), overrides));
+  FXQ_RETURN_IF_ERROR(check_weight(factory));
+  return factory;
 }
 
 bool same(const std::optional<FakeQuantizeFactory>& a,
@@ -52,6 +54,14 @@ bool same(const std::optional<FakeQuantizeFactory>& a,
 }
 
 }  // namespace
+
+absl::Status check_weight(const FakeQuantizeFactory& weight) {
+  const ObserverOptions& options = weight.options().observer_kwargs;
+  if (options.dtype != DType::kU8 && options.range().min < 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "weights have a sign: dtype is qint8 or qint16 and quant_min negative, not {} from {} on",
+      qdtype_name(options.dtype), options.range().min));
+}
 
 bool operator==(const QConfig& a, const QConfig& b) {
   return same(a.activation, b.activation) && same(a.weight, b.weight) && a.backend == b.backend;
@@ -110,6 +120,12 @@ absl::StatusOr<bool> allows_unsigned(const QConfig& qconfig, March march) {
         "backend \"cpu\" uses quint8, which {} does not have; prepare for March::CPU or "
         "leave backend empty",
         march_name(march)));
+  }
+  const bool asks_unsigned =
+      qconfig.activation && qconfig.activation->options().observer_kwargs.dtype == DType::kU8;
+  if (asks_unsigned && has_bpu(march)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "activations of quint8 are for March::CPU; {} has qint8 and qint16", march_name(march)));
   }
   return !has_bpu(march) && qconfig.backend != "bpu";
 }

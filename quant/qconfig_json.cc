@@ -145,6 +145,7 @@ class BlockReader {
     FXQ_ASSIGN_OR_RETURN(qconfig.weight,
                          qconfig.weight->with_args({{"dtype", arguments.weight_dtype}}));
     FXQ_ASSIGN_OR_RETURN(qconfig.weight, qconfig.weight->with_args(arguments.weight_qkwargs));
+    FXQ_RETURN_IF_ERROR(check_weight(*qconfig.weight));
     return qconfig;
   }
 
@@ -161,7 +162,8 @@ struct ListKey {
 };
 constexpr ListKey kLists[] = {{"module_type", &QConfigDict::module_type},
                               {"module_name", &QConfigDict::module_name},
-                              {"module_qconfig", &QConfigDict::module_qconfig}};
+                              {"module_qconfig", &QConfigDict::module_qconfig},
+                              {"any_member", &QConfigDict::any_member}};
 
 void read_list(const json& list, const std::string& key, const QConfigJsonOptions& options,
                QConfigDict::Entries& entries, Messages& problems) {

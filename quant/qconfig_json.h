@@ -1,6 +1,7 @@
 // QConfigDict as JSON, for config files. One object:
 //   {"": QCONFIG, "module_type": [["Conv2d", QCONFIG], ...], "module_name": [["fc", null], ...],
-//    "module_qconfig": [...]}            null: not quantized; paths may be globs ("head.*")
+//    "module_qconfig": [...], "any_member": [...]}    null: not quantized; paths may be globs
+//    ("head.*")
 // QCONFIG: the arguments of get_default_qat_qconfig by name ("dtype", "weight_dtype",
 // "activation_fake_quant", "weight_fake_quant", "activation_qkwargs", "weight_qkwargs", "backend"),
 // "observer" (short for activation_qkwargs.observer) and "activation": null (the out qconfig).

@@ -46,8 +46,14 @@ bool covers(std::string_view ancestor, std::string_view path) {
   return path.size() == ancestor.size() || ancestor.empty() || path[ancestor.size()] == '.';
 }
 
+// "torch.nn.modules.conv.Conv2d" is "Conv2d", "conv.Conv2d" and, as Python imports it,
+// "torch.nn.Conv2d".
 bool same_class(std::string_view full, std::string_view wanted) {
   if (full == wanted) return true;
+  constexpr std::string_view kNn = "torch.nn.";
+  if (full.substr(0, kNn.size()) == kNn && wanted.substr(0, kNn.size()) == kNn) {
+    wanted.remove_prefix(kNn.size());
+  }
   return full.size() > wanted.size() && full.substr(full.size() - wanted.size()) == wanted &&
          full[full.size() - wanted.size() - 1] == '.';
 }
@@ -128,6 +134,8 @@ std::string QConfigRule::to_string() const {
       return fmt::format("module_name \"{}\"", entry);
     case Kind::kModuleQConfig:
       return fmt::format("module.qconfig of \"{}\"", entry);
+    case Kind::kAnyMember:
+      return fmt::format("any_member \"{}\"", entry);
   }
   return "none";
 }
@@ -164,7 +172,8 @@ QConfigRule QConfigResolver::rule_of_type(const FloatCall& call) const {
 }
 
 QConfigRule QConfigResolver::rule_of(const FloatCall& call) const {
-  for (const auto& [kind, entries] : {std::pair(Kind::kModuleQConfig, &dict_.module_qconfig),
+  for (const auto& [kind, entries] : {std::pair(Kind::kAnyMember, &dict_.any_member),
+                                      std::pair(Kind::kModuleQConfig, &dict_.module_qconfig),
                                       std::pair(Kind::kModuleName, &dict_.module_name)}) {
     for (const std::string& path : {call.module.path, call.caller.path}) {
       const Entry* entry = by_path(*entries, path);
@@ -190,6 +199,9 @@ QConfigRule QConfigResolver::rule_among(const std::vector<QConfigRule>& members)
   for (const QConfigRule& inner : members) {
     const bool is_null = !inner.qconfig && inner.kind > Kind::kGlobal;
     if (is_null && inner.is_closer_than(members.back())) return inner;
+  }
+  for (const QConfigRule& inner : members) {
+    if (inner.kind == Kind::kAnyMember) return inner;
   }
   return members.back();
 }
@@ -219,11 +231,12 @@ std::vector<std::string> QConfigResolver::notes() const {
     const std::string others = place.others == 0 ? "" : fmt::format(" (and {} more)", place.others);
     lines.push_back(fmt::format(
         "qconfig: {} does not decide about %{}{}: a fused op has the qconfig of its last member, "
-        "here of '{}'",
-        entry, place.node->name(), others, place.last));
+        "here of {}",
+        entry, place.node->name(), others,
+        place.last.empty() ? "a function of the model itself" : fmt::format("'{}'", place.last)));
   }
   const std::map<std::string, InnerModule> kept_whole = inner_modules(gm_);
-  for (const QConfigDict::Entries* entries : {&dict_.module_qconfig, &dict_.module_name}) {
+  for (const auto* entries : {&dict_.any_member, &dict_.module_qconfig, &dict_.module_name}) {
     for (const auto& [name, qconfig] : *entries) {
       const auto inner = kept_whole.find(name);
       if (inner == kept_whole.end()) continue;
@@ -236,7 +249,8 @@ std::vector<std::string> QConfigResolver::notes() const {
 }
 
 absl::Status QConfigResolver::check_names() const {
-  if (dict_.module_qconfig.empty() && dict_.module_name.empty() && dict_.module_type.empty()) {
+  if (dict_.any_member.empty() && dict_.module_qconfig.empty() && dict_.module_name.empty() &&
+      dict_.module_type.empty()) {
     return absl::OkStatus();
   }
   std::set<std::string> paths = calls_.paths();
@@ -250,7 +264,7 @@ absl::Status QConfigResolver::check_names() const {
     classes.insert(call.caller.class_name);
   }
   Problems problems;
-  for (const QConfigDict::Entries* entries : {&dict_.module_qconfig, &dict_.module_name}) {
+  for (const auto* entries : {&dict_.any_member, &dict_.module_qconfig, &dict_.module_name}) {
     for (const auto& [name, qconfig] : *entries) {
       if (!name.empty() && paths.count(name) == 0) problems.add(no_module(name, paths));
     }

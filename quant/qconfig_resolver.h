@@ -1,6 +1,6 @@
 // QConfigResolver: which qconfig has this node? Functions and methods have their owner's; a fused
-// op has that of its last member, unless a null entry names another member more closely: what
-// matches null is not quantized. Borrows the graph and the dict.
+// op has that of its last member, unless a null entry names another member more closely (what
+// matches null is not quantized) or an any_member entry names one. Borrows the graph and the dict.
 #pragma once
 
 #include <string>
@@ -17,7 +17,14 @@ namespace fxq {
 
 // The entry of a QConfigDict that decides.
 struct QConfigRule {
-  enum class Kind : uint8_t { kNone, kGlobal, kModuleType, kModuleName, kModuleQConfig };
+  enum class Kind : uint8_t {
+    kNone,
+    kGlobal,
+    kModuleType,
+    kModuleName,
+    kModuleQConfig,
+    kAnyMember
+  };
   Kind kind = Kind::kNone;
   std::string_view entry;            // its name in the dict
   std::string_view member;           // path of the module that it was found for

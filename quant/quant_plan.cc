@@ -291,8 +291,9 @@ class Planner {
                          observer_options(activation.observer, activation.observer_kwargs));
     if (options.ch_axis) {
       return absl::InvalidArgumentError(fmt::format(
-          "%{}: {} keeps a scale per channel, which weights have; an activation has one scale: use "
-          "MinMaxObserver, MovingAverageMinMaxObserver or MseObserver",
+          "%{}: an activation has one scale, and with a ch_axis or a per-channel qscheme {} keeps "
+          "one per channel: leave both out, and use MinMaxObserver, MovingAverageMinMaxObserver or "
+          "MseObserver",
           group.observed[0]->name(), activation.observer));
     }
     group.dtype = activation.observer_kwargs.dtype;

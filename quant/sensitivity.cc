@@ -120,7 +120,7 @@ QConfigDict keep_in_float(QConfigDict dict, const std::vector<LayerSensitivity>&
   for (const LayerSensitivity& layer : ranking) {
     if (count == 0) break;
     if (layer.module.empty()) continue;
-    dict.module_qconfig.emplace_back(layer.module, std::nullopt);
+    dict.any_member.emplace_back(layer.module, std::nullopt);
     --count;
   }
   return dict;

@@ -127,8 +127,8 @@ TEST(SensitivityTest, TheWorstLayerInFloatPaysMost) {
   // The config goes through JSON, as the tools write it.
   const auto kept = qconfig_dict_from_json(to_json(keep_in_float(dict, compared.ranking, 1)));
   ASSERT_TRUE(kept.ok()) << kept.status();
-  ASSERT_EQ(kept->module_qconfig.size(), 1);
-  EXPECT_EQ(kept->module_qconfig[0].first, "b");
+  ASSERT_EQ(kept->any_member.size(), 1);
+  EXPECT_EQ(kept->any_member[0].first, "b");
   const Batches batches = {{random({2, 3, 8, 8}, 1)}};
   std::vector<double> sqnr;
   for (const QConfigDict& each : {dict, *kept}) {

@@ -131,6 +131,17 @@ TEST(ObserverTest, BadNamesAndOptionsAreListed) {
   EXPECT_THAT(std::string(bad.status().message()), HasSubstr("[-500, 127]"));
 }
 
+// The process ended: "terminate called after throwing c10::Error".
+TEST(ObserverTest, DevicesThatAreNotThereAreErrors) {
+  ObserverOptions options;
+  options.factory_kwargs.device = "nonsense";
+  EXPECT_THAT(std::string(make_observer("mse", options).status().message()),
+              HasSubstr("device 'nonsense' is none of cpu, cuda"));
+  options.factory_kwargs.device = "meta";
+  EXPECT_THAT(std::string(make_observer("mse", options).status().message()),
+              HasSubstr("this LibTorch has no device meta"));
+}
+
 TEST(ObserverTest, TheChannelAxisIsTheClasses) {
   ObserverOptions per_channel;
   per_channel.qscheme = QScheme::kPerChannelSymmetric;

@@ -2,10 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <regex>
+
 #include "fxq/graph/artifact.h"
 #include "fxq/graph/text.h"
 #include "fxq/quant/fuse_fx.h"
 #include "fxq/quant/prepare_fx.h"
+#include "fxq/quant/qconfig_json.h"
 #include "fxq/quant/qconfig_resolver.h"
 #include "nets.h"
 
@@ -84,6 +87,56 @@ TEST(FusedQConfigTest, AnInnerMembersEntryIsNamedWhenItDoesNothing) {
   dict.module_type = wide("Conv2d");
   EXPECT_EQ(modes(dict, &notes), kBoth8);
   EXPECT_THAT(notes[0], HasSubstr("%r (and 1 more)"));
+}
+
+// --int16 layer.conv left the op in int8.
+TEST(FusedQConfigTest, AnyMemberReachesTheOpFromAnyOfItsModules) {
+  for (const char* name : {"layer.conv", "layer.bn", "layer.relu", "layer"}) {
+    QConfigDict dict;
+    dict.any_member = wide(name);
+    EXPECT_EQ(modes(dict), kFirst16) << name;
+    dict.any_member.emplace_back("layer.conv", std::nullopt);
+    EXPECT_EQ(modes(dict), kFirstFloat) << name;
+  }
+  QConfigDict all;
+  all.any_member = wide("*");
+  ASSERT_TRUE(expand_globs(net(kBlock), all).ok());
+  EXPECT_EQ(modes(all), std::pair(OpMode::kInt16, OpMode::kInt16)) << "the root's relu too";
+}
+
+TEST(QConfigTest, WeightsHaveASign) {
+  QatQConfigOptions options;
+  options.weight_qkwargs = {{"dtype", "quint8"}};
+  EXPECT_THAT(std::string(get_default_qat_qconfig(options).status().message()),
+              HasSubstr("weights have a sign"));
+  options.weight_qkwargs = {{"quant_min", 0}, {"quant_max", 127}};
+  EXPECT_FALSE(get_default_qat_qconfig(options).ok());
+  EXPECT_THAT(std::string(qconfig_dict_from_json(R"({"": {"weight_qkwargs": {"dtype": "quint8"}}})")
+                              .status()
+                              .message()),
+              HasSubstr("weights have a sign"));
+}
+
+TEST(QConfigTest, UnsignedActivationsAreForTheCpu) {
+  const auto qconfig = get_default_calib_qconfig("qint8", {{"dtype", "quint8"}});
+  ASSERT_TRUE(qconfig.ok()) << qconfig.status();
+  EXPECT_TRUE(allows_unsigned(*qconfig, March::CPU).ok());
+  EXPECT_THAT(std::string(allows_unsigned(*qconfig, March::BAYES).status().message()),
+              HasSubstr("quint8 are for March::CPU"));
+}
+
+TEST(FusedQConfigTest, ClassesAsPythonImportsThem) {
+  const std::string text = kBlock;
+  GraphModule model =
+      net(std::regex_replace(text, std::regex("nn\\.ReLU"), "torch.nn.modules.activation.ReLU"));
+  for (const char* name : {"torch.nn.ReLU", "ReLU", "torch.nn.modules.activation.ReLU"}) {
+    QConfigDict dict;
+    dict.global = *get_default_calib_qconfig();
+    dict.module_type = wide(name);
+    const auto observed = prepare_calibration_fx(model, dict);
+    ASSERT_TRUE(observed.ok()) << observed.status();
+    EXPECT_EQ(observed->report.find("r")->mode, OpMode::kInt16) << name;
+  }
 }
 
 TEST(FusedQConfigTest, NullForAnInnerMemberKeepsTheGroupInFloat) {
