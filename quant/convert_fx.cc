@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "fxq/base/status.h"
@@ -283,6 +284,21 @@ class Converter {
   std::vector<std::pair<Node*, std::shared_ptr<LeafModule>>> new_modules_;
 };
 
+// An observer of nothing but zeros gives the least scale that there is: other data saturates.
+void note_zeros(const GraphModule& gm, QuantReport& report) {
+  std::vector<std::string> names;
+  for (const std::string& path : gm.module_paths()) {
+    const auto* fake_quant = dynamic_cast<const FakeQuantize*>(gm.module(path).get());
+    if (!fake_quant || !fake_quant->is_calibrated()) continue;
+    const float scale = fake_quant->scale().max().item<float>();
+    if (scale <= std::numeric_limits<float>::epsilon()) names.push_back(path);
+  }
+  if (names.empty()) return;
+  report.notes.push_back(
+      fmt::format("saw only zeros, so that other data saturates: {}; is the calibration data real?",
+                  fmt::join(names, ", ")));
+}
+
 absl::Status check_calibrated(const ObservedGraphModule& model, const ConvertOptions& options,
                               QuantReport& report) {
   std::vector<std::string> names;
@@ -291,6 +307,7 @@ absl::Status check_calibrated(const ObservedGraphModule& model, const ConvertOpt
     const auto* fake_quant = dynamic_cast<const FakeQuantize*>(gm.module(path).get());
     if (fake_quant && !fake_quant->is_calibrated()) names.push_back(path);
   }
+  note_zeros(gm, report);
   if (names.empty()) return absl::OkStatus();
   const std::string list = fmt::format("{}", fmt::join(names, ", "));
   if (!options.allow_uncalibrated) {

@@ -188,8 +188,16 @@ std::string FakeQuantize::extra_repr() const {
   const QRange range = options_.observer_kwargs.range();
   text += fmt::format(", quant_min={}, quant_max={}, dtype={}", range.min, range.max,
                       qdtype_name(dtype()));
-  if (scale_.numel() == 1) return text + fmt::format(", scale={}", scale().item<float>());
-  return text + fmt::format(", scale of {} channels", scale_.numel());
+  const std::optional<int>& axis = options_.observer_kwargs.ch_axis;
+  const QScheme qscheme = axis ? QScheme::kPerChannelSymmetric : QScheme::kPerTensorSymmetric;
+  text += fmt::format(", qscheme={}", qscheme_name(qscheme));
+  if (axis) text += fmt::format(", ch_axis={}", *axis);
+  if (options_.saturate) text += fmt::format(", saturate={}", *options_.saturate);
+  if (options_.in_place) text += ", in_place=true";
+  text += fmt::format(", observer={}", observer_->class_name());
+  if (scale_.numel() != 1) return text + fmt::format(", scale of {} channels", scale_.numel());
+  return text +
+         fmt::format(", scale={}, zero_point={}", scale().item<float>(), zero_point().item<int>());
 }
 
 c10::IValue FakeQuantize::call(const std::string& method, std::vector<c10::IValue> inputs) {

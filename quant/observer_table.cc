@@ -1,9 +1,11 @@
 // Observers by name: the API page's classes and the user guide's short names, in one table, and the
 // classes that users register.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <map>
 #include <mutex>
+#include <tuple>
 
 #include "fxq/base/nearest.h"
 #include "fxq/base/status.h"
@@ -14,10 +16,21 @@ namespace {
 
 enum class Scales : uint8_t { kOne, kPerChannel, kEither };
 
+// Arguments that single classes read; bits.
+enum Reads : uint8_t {
+  kNothing = 0,
+  kPercentile = 1,
+  kBins = 2,
+  kScale = 4,
+  kLimits = 8,
+  kStd = 16
+};
+
 struct ObserverRow {
   const char* name;
   const char* short_name;  // the user guide's
   Scales scales;
+  uint8_t reads;
   bool may_sync;  // what it makes of a batch depends on the batch's range alone
   std::shared_ptr<Observer> (*make)(const ObserverOptions&);
 };
@@ -28,18 +41,19 @@ std::shared_ptr<Observer> make(const ObserverOptions& options) {
 }
 
 constexpr ObserverRow kObservers[] = {
-    {"MinMaxObserver", "min_max", Scales::kEither, true, make<MinMaxObserver>},
-    {"MovingAverageMinMaxObserver", "moving_average_min_max", Scales::kOne, true,
+    {"MinMaxObserver", "min_max", Scales::kEither, kNothing, true, make<MinMaxObserver>},
+    {"MovingAverageMinMaxObserver", "moving_average_min_max", Scales::kOne, kNothing, true,
      make<MovingAverageMinMaxObserver>},
     {"MovingAveragePerChannelMinMaxObserver", "moving_average_per_channel_min_max",
-     Scales::kPerChannel, true, make<MovingAveragePerChannelMinMaxObserver>},
-    {"MseObserver", "mse", Scales::kEither, false, make<MseObserver>},
-    {"PercentileObserver", "percentile", Scales::kEither, false, make<PercentileObserver>},
-    {"KLObserver", "kl", Scales::kEither, false, make<KLObserver>},
-    {"MixObserver", "mix", Scales::kEither, false, make<MixObserver>},
-    {"FixedScaleObserver", "fixed_scale", Scales::kEither, false, make<FixedScaleObserver>},
-    {"ClipObserver", "clip", Scales::kEither, false, make<ClipObserver>},
-    {"ClipStdObserver", "clip_std", Scales::kEither, false, make<ClipStdObserver>},
+     Scales::kPerChannel, kNothing, true, make<MovingAveragePerChannelMinMaxObserver>},
+    {"MseObserver", "mse", Scales::kEither, kNothing, false, make<MseObserver>},
+    {"PercentileObserver", "percentile", Scales::kEither, kPercentile | kBins, false,
+     make<PercentileObserver>},
+    {"KLObserver", "kl", Scales::kEither, kBins, false, make<KLObserver>},
+    {"MixObserver", "mix", Scales::kEither, kBins, false, make<MixObserver>},
+    {"FixedScaleObserver", "fixed_scale", Scales::kEither, kScale, false, make<FixedScaleObserver>},
+    {"ClipObserver", "clip", Scales::kEither, kLimits, false, make<ClipObserver>},
+    {"ClipStdObserver", "clip_std", Scales::kEither, kStd, false, make<ClipStdObserver>},
 };
 
 struct Registry {
@@ -49,6 +63,25 @@ struct Registry {
 Registry& registry() {
   static auto* const own = new Registry;
   return *own;
+}
+
+// Python's "unexpected keyword argument": what is set and not read.
+absl::Status check_is_read(const ObserverRow& row, const ObserverOptions& options) {
+  const ObserverOptions standard;
+  const std::tuple<Reads, bool, const char*> arguments[] = {
+      {kPercentile, options.percentile != standard.percentile, "percentile"},
+      {kBins, options.bins != standard.bins, "bins"},
+      {kScale, options.scale != standard.scale, "scale"},
+      {kLimits, options.xmin != standard.xmin, "xmin"},
+      {kLimits, options.xmax != standard.xmax, "xmax"},
+      {kStd, options.std_scale != standard.std_scale, "std_scale"}};
+  std::vector<std::string> unread;
+  for (const auto& [bit, is_set, name] : arguments) {
+    if (is_set && (row.reads & bit) == 0) unread.emplace_back(name);
+  }
+  if (unread.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("{} takes no {}", row.name, fmt::join(unread, ", ")));
 }
 
 // The options with what the class alone knows.
@@ -125,7 +158,9 @@ absl::StatusOr<ObserverOptions> observer_options(std::string_view name,
                       "MinMaxObserver and the moving averages have it",
                       row->name));
     }
-    return resolve(row->name, row->scales, options);
+    FXQ_ASSIGN_OR_RETURN(ObserverOptions resolved, resolve(row->name, row->scales, options));
+    FXQ_RETURN_IF_ERROR(check_is_read(*row, options));
+    return resolved;
   }
   if (!find_registered(name)) return no_observer(name);
   return resolve(name, Scales::kEither, options);

@@ -312,6 +312,16 @@ TEST(ConvertTest, UncalibratedIsAnErrorUnlessAllowed) {
   EXPECT_THAT(allowed->report.to_string(), HasSubstr("never saw data"));
 }
 
+TEST(ConvertTest, CalibrationWithNothingButZerosIsSaid) {
+  auto observed = prepare_calibration_fx(net(kConvReluLinear));
+  ASSERT_TRUE(observed.ok()) << observed.status();
+  ASSERT_TRUE(observed->forward({at::zeros({2, 3, 8, 8})}).ok());
+  const auto converted = convert_fx(*observed);
+  ASSERT_TRUE(converted.ok()) << converted.status();
+  EXPECT_THAT(converted->report.to_string(), HasSubstr("saw only zeros"));
+  EXPECT_THAT(converted->report.to_string(), HasSubstr("x_fq"));
+}
+
 TEST(ConvertTest, OtherMarchIsAnError) {
   auto observed = prepare_calibration_fx(net(kConvReluLinear));
   ConvertOptions options;

@@ -193,7 +193,8 @@ TEST(FakeQuantizeTest, ExtraRepr) {
   ASSERT_TRUE(fq->set_qparams(0.25).ok());
   EXPECT_EQ(fq->extra_repr(),
             "fake_quant_enabled=true, observer_enabled=false, quant_min=-128, quant_max=127, "
-            "dtype=qint8, scale=0.25");
+            "dtype=qint8, qscheme=per_tensor_symmetric, observer=MovingAverageMinMaxObserver, "
+            "scale=0.25, zero_point=0");
 }
 
 TEST(QConfigTest, Defaults) {

@@ -142,6 +142,16 @@ TEST(ObserverTest, DevicesThatAreNotThereAreErrors) {
               HasSubstr("this LibTorch has no device meta"));
 }
 
+TEST(ObserverTest, ArgumentsThatAClassDoesNotReadAreErrors) {
+  ObserverOptions options;
+  options.percentile = 99;
+  options.xmin = -2;
+  EXPECT_THAT(std::string(make_observer("min_max", options).status().message()),
+              HasSubstr("MinMaxObserver takes no percentile, xmin"));
+  options.xmin = -1;
+  EXPECT_TRUE(make_observer("percentile", options).ok());
+}
+
 TEST(ObserverTest, TheChannelAxisIsTheClasses) {
   ObserverOptions per_channel;
   per_channel.qscheme = QScheme::kPerChannelSymmetric;
