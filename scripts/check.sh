@@ -41,7 +41,7 @@ plain_layout() {
 stage_asan() {
   "$root/scripts/build.sh" asan plain_tests
   ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
-    plain_layout ctest --test-dir "$build/asan" -L plain --output-on-failure --no-tests=error
+    plain_layout ctest --test-dir "$build/asan" -j "$(nproc)" -L plain --output-on-failure --no-tests=error
 }
 
 # Threads live in the runtime only. libgomp is not built for TSan, so oneDNN stays on one of its own.

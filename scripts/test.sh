@@ -10,7 +10,7 @@ fi
 filter="${1:-}"
 
 run_ctest() {
-  ctest --test-dir "$build" --output-on-failure --no-tests=error "$@" 2>&1 | tee "$build/ctest.log"
+  ctest --test-dir "$build" -j "$(nproc)" --output-on-failure --no-tests=error "$@" 2>&1 | tee "$build/ctest.log"
 }
 
 # Narrows to tests whose own name holds the filter, in the binaries that have one.

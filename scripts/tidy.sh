@@ -13,6 +13,6 @@ if [ ${#files[@]} -eq 0 ]; then
   say "tidy: no .cc file differs from $base"
   exit 0
 fi
-cmake --preset clang -B "$build/tidy" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON >/dev/null
+cmake --preset clang -B "$build/tidy" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DFXQ_UNITY=OFF >/dev/null
 printf '%s\n' "${files[@]}" |
   xargs -P "$(jobs)" -n 1 clang-tidy --quiet -p "$build/tidy" --warnings-as-errors='*'
