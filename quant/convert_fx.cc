@@ -58,6 +58,7 @@ class Converter {
     }
     for (Node* node : gm_.graph().nodes()) convert_reader(node);
     place_modules();
+    rename_hidden_tensors();
     remove_fake_quants();
     return absl::OkStatus();
   }
@@ -261,6 +262,37 @@ class Converter {
       if (!placed.insert(path).second) path = gm_.unique_path(path);
       gm_.set_module(path, std::move(module));
       gm_.graph().set_target(node, path, {node->op(), node->schema()});
+    }
+  }
+
+  bool is_another_of_its_module(const std::string& path) const {
+    const size_t dot = path.rfind('.');
+    const auto module = dot == std::string::npos ? nullptr : gm_.module(path.substr(0, dot));
+    if (!module) return false;
+    const NamedTensors tensors = module->tensors();
+    return std::any_of(tensors.begin(), tensors.end(), [&](const auto& entry) {
+      return entry.first == path.substr(dot + 1) && !entry.second.is_same(gm_.tensor(path));
+    });
+  }
+
+  // Code that is kept whole reads a module's float weights by their path, which is now that of its
+  // integers.
+  void rename_hidden_tensors() {
+    std::vector<Node*> hidden;
+    for (Node* node : gm_.graph().nodes()) {
+      if (!node->is(NodeKind::kGetAttr) || !is_another_of_its_module(node->target())) continue;
+      hidden.push_back(node);
+    }
+    for (Node* node : hidden) {
+      const std::string path = gm_.unique_path(node->target() + "_float");
+      gm_.set_tensor(path, gm_.tensor(node->target()));
+      const InsertionPoint here(gm_.graph(), node);
+      Node* read = gm_.graph().get_attr(path, node->name());
+      read->type = node->type;
+      read->owner = node->owner;
+      gm_.graph().replace_all_uses(node, read);
+      gm_.graph().take_name(read, node);
+      gm_.graph().erase(node).IgnoreError();
     }
   }
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "fxq/graph/artifact.h"
 #include "fxq/graph/op_module.h"
 #include "fxq/quant/compare.h"
 #include "fxq/quant/convert_fx.h"
@@ -297,6 +298,37 @@ graph (%x: f32[1,4,4,4]) {
 )");
   EXPECT_THAT(graph_text(stages.quantized), HasSubstr("%a_1 = conv2d @a_1(%a)"));
   EXPECT_EQ(expect_one_step(stages), 2);
+}
+
+// "tensor 'fc.weight': the file has another tensor of this name"
+TEST(ConvertTest, FloatWeightsThatOthersReadKeepANameOfTheirOwn) {
+  GraphModule model = net(R"(
+module @fc = linear(weight: f32[4,4], bias: f32[4])
+state * = normal(1)
+graph (%x: f32[4,4]) {
+  %fc = linear @fc(%x) : f32[4,4]
+  %rest = aten::fmod.Tensor(%x, %x) : f32[4,4]
+  return (%fc, %rest)
+}
+)");
+  Node* rest = model.graph().find("rest");
+  {
+    const InsertionPoint here(model.graph(), rest);
+    model.set_tensor("fc.weight", model.op_module(*model.graph().find("fc"))->tensor("weight"));
+    model.graph().set_arg(rest, 1, Argument(model.graph().get_attr("fc.weight")));
+  }
+  const auto observed = prepare_calibration_fx(model);
+  ASSERT_TRUE(observed.ok()) << observed.status();
+  ASSERT_TRUE(observed->forward({random({4, 4})}).ok());
+  const auto quantized = convert_fx(*observed);
+  ASSERT_TRUE(quantized.ok()) << quantized.status();
+  const std::string path = ::testing::TempDir() + "fxq_hidden.fxq";
+  const absl::Status saved = save(quantized->graph_module(), path);
+  ASSERT_TRUE(saved.ok()) << saved;
+  const auto again = load(path);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(graph_text(*again), graph_text(quantized->graph_module()));
+  EXPECT_THAT(graph_text(*again), HasSubstr("get_attr @fc.weight_float"));
 }
 
 TEST(ConvertTest, UncalibratedIsAnErrorUnlessAllowed) {
