@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "fxq/base/status.h"
+#include "fxq/export/open_sizes.h"
 #include "fxq/graph/ivalue_convert.h"
 #include "fxq/passes/cleanup.h"
 #include "fxq/passes/constants.h"
@@ -16,23 +17,6 @@
 
 namespace fxq {
 namespace {
-
-// Asks for a number, a dtype, a device or a list of numbers, which a tensor's type answers.
-bool is_question(const Node& node) {
-  const bool by_row = op_def(node.op()).rule == Rule::kNotTensor;
-  if (!node.schema() || (!by_row && node.schema()->name().rfind("prim::", 0) != 0)) return false;
-  const auto& returns = node.schema()->returns();
-  if (returns.size() != 1) return false;
-  const c10::TypeKind kind = returns[0].type()->kind();
-  return kind != c10::TypeKind::TensorType && kind != c10::TypeKind::AnyType;
-}
-
-// What it asks of is a tensor; a number may be data.
-bool asks_a_tensor(const Node& node) {
-  if (!is_question(node) || node.inputs().size() != 1) return false;
-  const auto& arguments = node.schema()->arguments();
-  return !arguments.empty() && arguments[0].type()->kind() == c10::TypeKind::TensorType;
-}
 
 bool is_constant_tensor(const GraphModule& model, const Node& node) {
   if (node.type.is_quantized()) return false;  // a weight of integers keeps its scale beside it

@@ -43,11 +43,12 @@ class Opener {
       if (const OpaqueModule* opaque = called_opaque(gm, *node)) {
         const std::set<size_t> owned = owned_inputs(*opaque, *node);
         auto block = open_block(*opaque, argument_types(*node), owned);
-        if (!block.ok() || depth >= kDeepest || loses_value(**block, *node, owned)) continue;
+        if (!block.ok() || depth >= kDeepest) continue;
+        if (loses_value(*block->module, *node, owned)) continue;
         const std::string path = gm.unique_path(node->target());
-        gm.set_module(path, *std::move(block));
+        gm.set_module(path, block->module);
         gm.graph().set_target(node, path, {});
-        if (!owned.empty()) take_written(gm.graph(), node, owned);
+        if (!owned.empty()) take_written(gm.graph(), node, owned, block->shown);
       }
       BlockModule* block = called_block(gm, *node);
       if (!block) continue;
@@ -63,7 +64,6 @@ class Opener {
     for (const Node* node : gm.graph().nodes()) taken_.insert(node->name());
   }
 
- private:
   // Those that the code writes into and nobody else sees: made by a call of their own, and until
   // here read by calls that give something new.
   std::set<size_t> owned_inputs(const OpaqueModule& opaque, const Node& call) const {
@@ -71,6 +71,7 @@ class Opener {
     for (const size_t index : written_inputs(opaque)) {
       const Node* operand = index < call.args().size() ? call.args()[index].node() : nullptr;
       if (!operand || (!gives_something_new(*operand) && written_.count(operand) == 0)) return {};
+      if (times_given(call, operand) > 1) return {};
       for (const Node* user : operand->users()) {
         if (user->is_before(&call) && !gives_something_new(*user)) return {};
       }
@@ -79,8 +80,21 @@ class Opener {
     return owned;
   }
 
+ private:
+  // A list may hold it too.
+  static int times_given(const Node& call, const Node* operand) {
+    int times = 0;
+    for (const Argument& argument : call.args()) {
+      argument.for_each_node([&](const Node* node) { times += node == operand ? 1 : 0; });
+    }
+    return times;
+  }
+
+  // Lists made of lists hold the same tensors.
   static bool gives_something_new(const Node& node) {
     if (!node.schema() || node.op() == OpId::kGetItem) return false;
+    const std::vector<Type>& elements = node.type.elements;
+    if (!elements.empty() && elements[0].is_tensor()) return false;
     return !node.schema()->is_mutable() && !aliased_argument(*node.schema(), 0);
   }
 
@@ -101,7 +115,8 @@ class Opener {
   }
 
   // From here on, readers of what was written read the block's results.
-  void take_written(Graph& graph, Node* call, const std::set<size_t>& owned) {
+  void take_written(Graph& graph, Node* call, const std::set<size_t>& owned,
+                    const std::set<size_t>& shown) {
     InsertionPoint after = InsertionPoint::after(call);
     Node* result =
         graph.call_op(OpId::kGetItem, {call, Argument(int64_t{0})}, {}, call->name() + "_result");
@@ -118,7 +133,7 @@ class Opener {
       for (Node* user : std::vector<Node*>(operand->users().begin(), operand->users().end())) {
         if (call->is_before(user)) graph.replace_input(user, operand, now);
       }
-      written_.insert(now);
+      if (shown.count(index) == 0) written_.insert(now);
     }
   }
 
@@ -135,7 +150,7 @@ class Opener {
   }
 
   std::unordered_set<std::string> taken_;
-  std::unordered_set<const Node*> written_;  // results that stand for operands
+  std::unordered_set<const Node*> written_;  // results that stand for operands, and nothing shows
 };
 
 template <typename Visit>
@@ -198,7 +213,10 @@ void open_blocks(GraphModule& model) {
 std::string why_closed(const GraphModule& gm, const Node& node) {
   const OpaqueModule* opaque = called_opaque(gm, node);
   if (!opaque) return "";
-  return std::string(message_of(open_block(*opaque, argument_types(node)).status()));
+  const std::set<size_t> owned = Opener().owned_inputs(*opaque, node);
+  absl::Status status = open_block(*opaque, argument_types(node), owned).status();
+  if (status.ok()) status = open_block(*opaque, argument_types(node)).status();
+  return std::string(message_of(status));
 }
 
 void hand_over_parameters(GraphModule& model) {

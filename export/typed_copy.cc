@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <unordered_set>
 
 #include "fxq/base/status.h"
 #include "fxq/export/check_guards.h"
 #include "fxq/export/deduce_inputs.h"
 #include "fxq/export/open_blocks.h"
+#include "fxq/export/open_sizes.h"
 #include "fxq/export/place_args.h"
 #include "fxq/export/prepared_form.h"
 #include "fxq/export/type_record.h"
@@ -100,15 +102,43 @@ absl::Status take_types(GraphModule& model, const TypeRecord& record, bool is_bo
       FXQ_RETURN_IF_ERROR(take_types(block->bodies()[i], part, true));
     }
   }
-  KnownValues values = record.values;
+  return write_known_values(model, record.values);
+}
+
+// Values that open sizes decide are not known, though the runs agree. Returns names of numbers that
+// may be a size.
+std::unordered_set<std::string> drop_open_values(const GraphModule& model, TypeRecord& record,
+                                                 const std::string& prefix = "") {
+  std::unordered_set<std::string> dropped;
+  OpenSizes open([&](const Node& node) {
+    const auto seen = record.types.find(prefix + node.name());
+    return seen == record.types.end() ? node.type : seen->second;
+  });
   for (const Node* node : model.graph().nodes()) {
-    if (!called_block(model, *node)) continue;
-    for (const Node* input : node->inputs()) {
-      // Sizes that are open may decide otherwise than for both examples.
-      if (input->type.kind == Type::Kind::kBool) values.erase(input->name());
+    const auto value = record.values.find(prefix + node->name());
+    if (value != record.values.end() && open.decide(*node)) {
+      if (!value->second.isBool()) dropped.insert(value->first);
+      record.values.erase(value);
+    }
+    const BlockModule* block = called_block(model, *node);
+    for (size_t i = 0; block && i < block->bodies().size(); ++i) {
+      dropped.merge(
+          drop_open_values(block->bodies()[i], record, body_prefix(prefix, node->name(), i)));
     }
   }
-  return write_known_values(model, values);
+  return dropped;
+}
+
+// Sizes that another run shows to be open.
+void forget_open(Type& type, const Type& other) {
+  for (size_t i = 0; i < type.elements.size() && i < other.elements.size(); ++i) {
+    forget_open(type.elements[i], other.elements[i]);
+  }
+  if (!type.dims || !other.dims || type.rank() != other.rank()) return;
+  for (size_t axis = 0; axis < type.dims->size(); ++axis) {
+    Dim& dim = (*type.dims)[axis];
+    if (dim.is_known() && !(*other.dims)[axis].is_known()) dim = Dim{};
+  }
 }
 
 class Typing {
@@ -135,7 +165,10 @@ class Typing {
   }
 
  private:
-  absl::Status take(const TypeRecord& record) { return take_types(model_, record); }
+  absl::Status take(TypeRecord& record) {
+    drop_open_values(model_, record);
+    return take_types(model_, record);
+  }
 
   absl::Status check_input_types() const {
     Problems problems;
@@ -244,12 +277,25 @@ class Typing {
         if (other != others->types.end()) forget_dims(type, other->second, first_, second);
       }
       keep_common(record.values, others->values);
-      return absl::OkStatus();
+      return forget_sizes_made_of_open_ones(record);
     }
     return absl::InvalidArgumentError(
         fmt::format("dynamic_axes: the model does not run with other sizes: {}; leave them out, or "
                     "trace a model that does not fix its sizes",
                     message_of(reason)));
+  }
+
+  // N // 10 was the same for both runs, and so was what is as long.
+  absl::Status forget_sizes_made_of_open_ones(TypeRecord& record) {
+    const std::unordered_set<std::string> same = drop_open_values(model_, record);
+    if (same.empty()) return absl::OkStatus();
+    const std::vector<c10::IValue> inputs = inputs_of(model_, args_, first_);
+    FXQ_ASSIGN_OR_RETURN(const TypeRecord open, record_types(model_, inputs, options_, same));
+    for (auto& [name, type] : record.types) {
+      const auto other = open.types.find(name);
+      if (other != open.types.end()) forget_open(type, other->second);
+    }
+    return absl::OkStatus();
   }
 
   GraphModule& model_;

@@ -4,6 +4,7 @@
 #include <ATen/core/Dict.h>
 #include <ATen/core/List.h>
 #include <ATen/core/function_schema.h>
+#include <ATen/ops/empty.h>
 
 #include "fxq/graph/interpreter.h"
 #include "fxq/graph/tensor_convert.h"
@@ -157,8 +158,45 @@ c10::IValue make_list(const std::vector<c10::IValue>& items, const c10::TypePtr&
   return list;
 }
 
+namespace {
+
+// None, or what prim::Uninitialized gives, whose type is Any: an early return leaves such values
+// behind, and nobody reads them, but they must have their type.
+bool is_unset(const c10::IValue& value) {
+  return value.isNone() || value.type()->kind() == c10::TypeKind::AnyType;
+}
+
+c10::IValue filler(const c10::TypePtr& type) {
+  switch (type->kind()) {
+    case c10::TypeKind::TensorType:
+      return at::empty({0});  // a tuple asks undefined ones for their strides
+    case c10::TypeKind::BoolType:
+      return false;
+    case c10::TypeKind::IntType:
+      return int64_t{0};
+    case c10::TypeKind::FloatType:
+      return 0.0;
+    case c10::TypeKind::StringType:
+      return std::string();
+    case c10::TypeKind::ListType:
+      return c10::impl::GenericList(list_element(type));
+    case c10::TypeKind::TupleType: {
+      std::vector<c10::IValue> items;
+      for (const c10::TypePtr& item : type->containedTypes()) items.push_back(filler(item));
+      return c10::ivalue::Tuple::create(std::move(items));
+    }
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
 c10::IValue as_static_type(const c10::IValue& value, const c10::TypePtr& wanted) {
-  if (value.isNone() || value.type()->isSubtypeOf(*wanted)) return value;
+  if (is_unset(value)) {
+    return c10::NoneType::get()->isSubtypeOf(*wanted) ? c10::IValue() : filler(wanted);
+  }
+  if (value.type()->isSubtypeOf(*wanted)) return value;
   const c10::TypePtr type = without_optional(wanted);
   if (value.isList() && type->kind() == c10::TypeKind::ListType) {
     const c10::TypePtr element = list_element(type);

@@ -26,6 +26,10 @@ bool changes_something(const GraphModule& body) {
   return false;
 }
 
+constexpr const char* kSeenElsewhere = "it changes a tensor in place that is seen elsewhere too";
+constexpr const char* kGoesRoundShared =
+    "what goes round in a loop changes in place, and is seen elsewhere too";
+
 }  // namespace
 
 // An If or a Loop on its way into a BlockModule.
@@ -44,6 +48,7 @@ class BlockOpener {
       for (const ValuePtr& value : written_) body.inside(value)->storage->external = false;
       std::vector<ValuePtr> outputs = body.run(block);
       for (const ValuePtr& value : written_) outputs.push_back(body.inside(value));
+      note_memory(body, outputs);
       bodies.push_back(body.finish(std::move(outputs)));
     }
     std::vector<c10::TypePtr> types = result_types();
@@ -73,9 +78,17 @@ class BlockOpener {
       inside[at]->storage->external = false;
       bind_written(body, written_[i], inside[at]);
     }
+    const std::vector<Node*> starts = nodes_of(inside);
+    const std::vector<ValuePtr> entered = memory_of(inside);
     std::vector<ValuePtr> outputs = body.run(block);
     outputs.insert(outputs.end(), inside.end() - static_cast<int64_t>(written_.size()),
                    inside.end());
+    const std::vector<ValuePtr> again(outputs.begin() + 1, outputs.end());
+    if (is_read_apart(carried, starts) || is_read_apart(again, starts)) {
+      return reader_.problem(node_, kGoesRoundShared);
+    }
+    note_memory(body, again);
+    note_rounds(carried, again, entered);
     std::vector<GraphModule> bodies;
     bodies.push_back(body.finish(std::move(outputs)));
     std::vector<ValuePtr> first = {trips_left(state[0], first_trip), state[1]};
@@ -92,6 +105,10 @@ class BlockOpener {
       reader_.problem(node_, "a list or dict that is inside another changes");
       return false;
     }
+    if (captured_.writes_items) {
+      reader_.problem(node_, "a tensor that is inside a list or dict changes in place");
+      return false;
+    }
     for (const jit::Value* value : captured_.values) {
       const ValuePtr known = reader_.get(value);
       if (captured_.written.count(value) != 0 && !add_written(known)) return false;
@@ -99,16 +116,27 @@ class BlockOpener {
     for (const jit::Value* value : captured_.values) {
       captured_values_.push_back(reader_.get(value));
     }
+    return written_are_read_as_such();
+  }
+
+  // The body knows the tensors that it writes into, and nothing about who shows them.
+  bool written_are_read_as_such() {
+    for (const ValuePtr& written : written_) {
+      for (const ValuePtr& value : captured_values_) {
+        if (!is_tensor(*written) || !shows(value, *written)) continue;
+        reader_.problem(node_, kSeenElsewhere);
+        return false;
+      }
+    }
     return true;
   }
 
   bool add_written(const ValuePtr& value) {
     if (std::find(written_.begin(), written_.end(), value) != written_.end()) return true;
     written_.push_back(value);
-    const bool tensor = value->type && value->type->kind() == c10::TypeKind::TensorType;
-    if (!tensor) return as_node(value);
+    if (!is_tensor(*value)) return as_node(value);
     if (reader_.emitter().can_rebind(*value)) return true;
-    reader_.problem(node_, "it changes a tensor in place that is seen elsewhere too");
+    reader_.problem(node_, kSeenElsewhere);
     return false;
   }
 
@@ -124,16 +152,37 @@ class BlockOpener {
   bool may_write(const std::vector<ValuePtr>& carried) {
     for (const size_t index : captured_.own_written) {
       const ValuePtr& value = carried[index - 1];
-      const bool read_inside = std::find(captured_values_.begin(), captured_values_.end(), value) !=
-                               captured_values_.end();
-      const bool tensor = value->type && value->type->kind() == c10::TypeKind::TensorType;
-      const bool shared = tensor && !reader_.emitter().can_rebind(*value);
+      const bool read_inside =
+          std::any_of(captured_values_.begin(), captured_values_.end(),
+                      [&](const ValuePtr& read) { return changes_with(read, value); });
+      const bool shared = is_tensor(*value) && !reader_.emitter().can_rebind(*value);
       if (!read_inside && !shared && !reader_.used_later(*value)) continue;
-      reader_.problem(node_,
-                      "what goes round in a loop changes in place, and is seen elsewhere too");
+      reader_.problem(node_, kGoesRoundShared);
       return false;
     }
     return true;
+  }
+
+  bool is_written(size_t place, size_t count) const {
+    return place + written_.size() >= count || captured_.own_written.count(place + 1) != 0;
+  }
+
+  // One of the values that go into a trip is written there, and one that shows it is read: for the
+  // body they are two. `starts`: the body's placeholders for them.
+  bool is_read_apart(const std::vector<ValuePtr>& values, const std::vector<Node*>& starts) const {
+    for (size_t i = 0; i < values.size(); ++i) {
+      for (size_t j = 0; is_written(i, values.size()) && j < values.size(); ++j) {
+        const bool read = i != j && !starts[j]->users().empty();
+        if (read && changes_with(values[j], values[i])) return true;
+      }
+    }
+    return false;
+  }
+
+  static std::vector<Node*> nodes_of(const std::vector<ValuePtr>& values) {
+    std::vector<Node*> nodes;
+    for (const ValuePtr& value : values) nodes.push_back(value->node);
+    return nodes;
   }
 
   // A list whose items are known becomes one value.
@@ -194,25 +243,60 @@ class BlockOpener {
     gm.set_module(path, std::make_shared<BlockModule>(kind, std::move(bodies), std::move(results)));
     const ValuePtr all = reader_.emitter().call_module(path, first, c10::TupleType::create(types));
     all->from_data = true;
-    for (const ValuePtr& value : captured_values_) {  // it may return what it was given
-      for_each_part(value, [&](const ValuePtr& part) { merge_storage(all, part); });
-    }
     bind_results(all, types);
   }
 
   void bind_results(const ValuePtr& all, const std::vector<c10::TypePtr>& types) {
     const size_t own = node_->outputs().size();
+    std::vector<ValuePtr> results;
     for (size_t i = 0; i < types.size(); ++i) {
       const ValuePtr part = reader_.emitter().getitem(all, static_cast<int64_t>(i), types[i]);
-      if (i < own) {
-        reader_.bind(node_->outputs()[i], part);
-        continue;
-      }
-      // A tensor of its own, unless a result may be a view of it.
-      const bool apart = own == 0 && types[i]->kind() == c10::TypeKind::TensorType;
-      reader_.emitter().become(written_[i - own],
-                               apart ? make_node_value(part->node, part->type) : part);
+      results.push_back(make_node_value(part->node, part->type));
+      results[i]->from_data = true;
     }
+    for (const auto& [one, other] : alike_) merge_storage(results[one], results[other]);
+    for (const auto& [result, value] : given_) merge_storage(results[result], value);
+    for (size_t i = 0; i < own; ++i) reader_.bind(node_->outputs()[i], results[i]);
+    for (size_t i = own; i < types.size(); ++i) {
+      reader_.emitter().become(written_[i - own], results[i]);
+    }
+  }
+
+  // The results that may show memory from outside, and each other's.
+  void note_memory(OpenedBody& body, const std::vector<ValuePtr>& outputs) {
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      for (size_t j = 0; j < i; ++j) {
+        if (share_memory(outputs[i], outputs[j])) alike_.emplace_back(i, j);
+      }
+      for (const ValuePtr& value : captured_values_) {
+        for_each_part(value, [&](const ValuePtr& part) {
+          const bool written = std::find(written_.begin(), written_.end(), part) != written_.end();
+          if (written || !share_memory(outputs[i], body.inside(part))) return;
+          given_.emplace_back(i, part);
+        });
+      }
+    }
+  }
+
+  // What went in may come out: after no trip, or at another place.
+  void note_rounds(const std::vector<ValuePtr>& carried, const std::vector<ValuePtr>& outputs,
+                   const std::vector<ValuePtr>& entered) {
+    for (size_t i = 0; i < carried.size(); ++i) {
+      for_each_part(carried[i], [&](const ValuePtr& part) { given_.emplace_back(i, part); });
+      for (size_t j = 0; j < carried.size(); ++j) {
+        if (i != j && share_memory(outputs[i], entered[j])) alike_.emplace_back(i, j);
+      }
+    }
+  }
+
+  // Values that keep the memory of others, which may become something else.
+  static std::vector<ValuePtr> memory_of(const std::vector<ValuePtr>& values) {
+    std::vector<ValuePtr> kept;
+    for (const ValuePtr& value : values) {
+      kept.push_back(make_node_value(value->node, value->type));
+      merge_storage(kept.back(), value);
+    }
+    return kept;
   }
 
   // Code without results may still write.
@@ -229,6 +313,8 @@ class BlockOpener {
   Captured captured_;
   std::vector<ValuePtr> captured_values_;
   std::vector<ValuePtr> written_;
+  std::vector<std::pair<size_t, size_t>> alike_;    // results that share memory
+  std::vector<std::pair<size_t, ValuePtr>> given_;  // results and what they were given
 };
 
 void ScriptReader::open_if(const JitNode* node) { BlockOpener(*this, node).open_if(); }
@@ -253,98 +339,6 @@ bool ScriptReader::extend_list(const JitNode* node, const std::vector<ValuePtr>&
   emitter_.become(args[0], result);
   if (!node->outputs().empty()) bind(node->output(), args[0]);
   return true;
-}
-
-namespace {
-
-// Placeholders of these types, whose sizes stay open; what is not given has its default.
-std::vector<ValuePtr> block_inputs(const c10::FunctionSchema& schema,
-                                   const std::vector<Type>& inputs, Emitter& emitter) {
-  std::vector<ValuePtr> values;
-  for (size_t i = 1; i < schema.arguments().size(); ++i) {  // the first is self
-    const c10::Argument& argument = schema.arguments()[i];
-    if (i > inputs.size()) {
-      TORCH_CHECK(argument.default_value(), "its input '", argument.name(), "' is missing");
-      values.push_back(from_ivalue(*argument.default_value(), argument.type()));
-      continue;
-    }
-    values.push_back(emitter.placeholder(argument.name(), argument.type()));
-    if (!inputs[i - 1].is_tensor()) continue;
-    Type& type = values.back()->node->type;
-    type = inputs[i - 1];
-    if (type.dims) type.dims->assign(type.dims->size(), Dim{});
-  }
-  return values;
-}
-
-absl::StatusOr<std::shared_ptr<BlockModule>> read_block(const OpaqueModule& block,
-                                                        const std::vector<Type>& inputs,
-                                                        const std::set<size_t>& owned) {
-  static const auto* no_wraps = new WrapRegistry;
-  static const auto* tracer = new Tracer;
-  if (block.keeps_state()) return absl::UnimplementedError("its code keeps state");
-  const jit::Module& module = block.script_module();
-  GraphModule gm;
-  ReaderOptions reading;
-  reading.wraps = no_wraps;
-  reading.tracer = tracer;
-  reading.training = block.is_training();
-  reading.open_blocks = true;
-  ScriptReader reader(gm, module, reading);
-  const c10::FunctionSchema& schema = module.get_method("forward").function().getSchema();
-  if (inputs.size() + 1 > schema.arguments().size()) {
-    return absl::UnimplementedError("it takes fewer inputs");
-  }
-  std::vector<ValuePtr> values = block_inputs(schema, inputs, reader.emitter());
-  for (const size_t index : owned) values[index]->storage->external = false;
-  ValuePtr result = reader.run_method(reader.root(), "forward", values);
-  if (!reader.problems().empty()) {
-    return absl::UnimplementedError(fmt::format("{}", fmt::join(reader.problems(), "; ")));
-  }
-  if (!owned.empty()) result = make_items(Value::Kind::kTuple, {result}, nullptr);
-  for (const size_t index : owned) {
-    const bool gone = values[index]->is(Value::Kind::kPoison);
-    result->items.push_back(gone ? make_constant(c10::IValue()) : values[index]);
-  }
-  reader.emitter().output(result);
-  remove_dead_nodes(gm);
-  gm.guards = reader.guards();
-  gm.train(reading.training);
-  std::vector<GraphModule> bodies;
-  bodies.push_back(std::move(gm));
-  Type type = node_type(schema.returns()[0].type());
-  if (!owned.empty()) {
-    type = Type::tuple({type});
-    type.elements.resize(1 + owned.size(), Type::tensor());
-  }
-  return std::make_shared<BlockModule>(BlockKind::kCode, std::move(bodies),
-                                       std::vector<Type>{std::move(type)});
-}
-
-}  // namespace
-
-std::set<size_t> written_inputs(const OpaqueModule& block) {
-  const jit::Method forward = block.script_module().get_method("forward");
-  std::set<size_t> inputs;
-  const auto graph = jit::toGraphFunction(forward.function()).graph();
-  for (const size_t index : tensor_writes(*graph)) {
-    if (index > 0 && graph->inputs()[index]->type()->kind() == c10::TypeKind::TensorType) {
-      inputs.insert(index - 1);  // the first is self
-    }
-  }
-  return inputs;
-}
-
-absl::StatusOr<std::shared_ptr<BlockModule>> open_block(const OpaqueModule& block,
-                                                        const std::vector<Type>& inputs,
-                                                        const std::set<size_t>& owned) {
-  try {
-    return read_block(block, inputs, owned);
-  } catch (const c10::Error& error) {
-    return absl::UnimplementedError(error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    return absl::UnimplementedError(error.what());
-  }
 }
 
 }  // namespace fxq

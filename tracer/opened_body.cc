@@ -33,6 +33,10 @@ void add_captured(const jit::Block* block, Captured& captured) {
     }
   }
   for (const size_t index : tensor_writes(*graph)) {
+    if (graph->inputs()[index]->type()->kind() != c10::TypeKind::TensorType) {
+      captured.writes_items = true;
+      continue;
+    }
     if (index >= own) captured.written.insert(values[index - own]);
     if (index < own) captured.own_written.insert(index);
   }
@@ -42,6 +46,32 @@ void add_captured(const jit::Block* block, Captured& captured) {
         std::find(captured.values.begin(), captured.values.end(), value) != captured.values.end();
     if (!seen) captured.values.push_back(value);
   }
+}
+
+bool is_tensor(const Value& value) {
+  return value.type && value.type->kind() == c10::TypeKind::TensorType;
+}
+
+bool share_memory(const ValuePtr& one, const ValuePtr& other) {
+  std::set<const Storage*> known;
+  for_each_part(one, [&](const ValuePtr& part) { known.insert(part->storage.get()); });
+  known.erase(nullptr);
+  bool found = false;
+  for_each_part(other,
+                [&](const ValuePtr& part) { found |= known.count(part->storage.get()) != 0; });
+  return found;
+}
+
+bool shows(const ValuePtr& value, const Value& tensor) {
+  bool found = false;
+  for_each_part(value, [&](const ValuePtr& part) {
+    found |= part.get() != &tensor && part->storage && part->storage == tensor.storage;
+  });
+  return found;
+}
+
+bool changes_with(const ValuePtr& other, const ValuePtr& written) {
+  return other == written || (is_tensor(*written) && shows(other, *written));
 }
 
 std::vector<Node*> nodes_in(const std::vector<ValuePtr>& values) {

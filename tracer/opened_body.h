@@ -1,5 +1,6 @@
 // One branch or body of opened control flow on its way into a graph of its own: what it reads from
-// outside, and the walk over its code. Used by open_block.cc alone; borrows the outer reader.
+// outside, and the walk over its code. Used by open_block.cc and open_code.cc alone; borrows the
+// outer reader.
 #pragma once
 
 #include <set>
@@ -17,10 +18,22 @@ struct Captured {
   std::set<const torch::jit::Value*> written;
   std::set<size_t> own_written;  // inputs of the block itself that change
   bool writes_inside = false;    // a list inside a list
+  bool writes_items = false;     // a tensor inside a list or dict
 };
 
 // Adds what this block's code reads and changes.
 void add_captured(const torch::jit::Block* block, Captured& captured);
+
+bool is_tensor(const Value& value);
+
+// Both show, or hold tensors that show, the same memory.
+bool share_memory(const ValuePtr& one, const ValuePtr& other);
+
+// Another value than `tensor` that shows its memory, or holds one that does.
+bool shows(const ValuePtr& value, const Value& tensor);
+
+// `other` changes when `written` is written into: the same, or memory of a tensor that both show.
+bool changes_with(const ValuePtr& other, const ValuePtr& written);
 
 // Nodes inside values, each once: the operands of the call.
 std::vector<Node*> nodes_in(const std::vector<ValuePtr>& values);

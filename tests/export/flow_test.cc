@@ -1,62 +1,15 @@
 // Code that data decide about, as If and Loop: each file is run on inputs that take every way, and
 // compared with the module's own forward.
-#include <ATen/ops/full.h>
-#include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 #include <onnx/onnx_pb.h>
 
-#include <algorithm>
-#include <map>
-
 #include "../tracer/script_source.h"
 #include "compare.h"
+#include "flow_case.h"
 #include "fxq/export/onnx_model.h"
-#include "fxq/quant/compare.h"
 
 namespace fxq::export_test {
 namespace {
-
-struct FlowCase {
-  const char* name;
-  const char* source;
-  // Added to seeded normal values of the shape: one run each; the first is the example.
-  std::vector<double> means;
-  std::map<std::string, int> operators;  // of the file
-  std::vector<int64_t> shape = {2, 3, 5, 5};
-};
-
-void PrintTo(const FlowCase& one, std::ostream* out) { *out << one.name; }
-
-GraphModule traced(const torch::jit::Module& module) {
-  auto gm = trace(module);
-  EXPECT_TRUE(gm.ok()) << gm.status();
-  if (gm.ok()) gm->eval();
-  return gm.ok() ? *std::move(gm) : GraphModule();
-}
-
-at::Tensor input_of(const FlowCase& one, double mean) {
-  at::manual_seed(11);
-  return at::randn(one.shape) * 0.5 + mean;
-}
-
-// As ONNX Runtime computes it; empty if it fails the test.
-void expect_same_as_module(const onnx::ModelProto& proto, torch::jit::Module module,
-                           const at::Tensor& x) {
-  std::vector<std::string> names;
-  for (const auto& output : proto.graph().output()) names.push_back(output.name());
-  const auto actual = run_onnx_runtime(proto, {{proto.graph().input(0).name(), x}}, names);
-  ASSERT_TRUE(actual.ok()) << actual.status();
-  const std::vector<at::Tensor> wanted = flatten_tensors(module.forward({x.clone()}));
-  ASSERT_EQ(wanted.size(), names.size());
-  for (size_t i = 0; i < names.size(); ++i) {
-    const at::Tensor& got = actual->at(names[i]);
-    ASSERT_EQ(wanted[i].sizes(), got.sizes()) << "mean " << x.mean().item<float>();
-    const at::Tensor reference = wanted[i].to(at::kDouble);
-    const double difference = (reference - got.to(at::kDouble)).abs().max().item<double>();
-    const double largest = std::max(1.0, reference.abs().max().item<double>());
-    EXPECT_LE(difference / largest, 1e-5) << "mean " << x.mean().item<float>();
-  }
-}
 
 class FlowTest : public ::testing::TestWithParam<FlowCase> {
  protected:
@@ -65,24 +18,7 @@ class FlowTest : public ::testing::TestWithParam<FlowCase> {
   }
 };
 
-TEST_P(FlowTest, EveryWayAgrees) {
-  const FlowCase& one = GetParam();
-  const torch::jit::Module module = script_module(one.source);
-  ExportOptions options;
-  options.opset_version = 16;
-  options.operator_export_type = OperatorExportTypes::kOnnx;
-  options.enable_onnx_checker = true;
-  ExportSummary summary;
-  const auto proto =
-      build_onnx_model(traced(module), {input_of(one, one.means[0])}, options, summary);
-  ASSERT_TRUE(proto.ok()) << proto.status();
-  for (const auto& [op_type, count] : one.operators) {
-    EXPECT_EQ(summary.operators[op_type], count) << op_type;
-  }
-  for (const double mean : one.means) {
-    expect_same_as_module(**proto, module, input_of(one, mean));
-  }
-}
+TEST_P(FlowTest, EveryWayAgrees) { expect_every_way_agrees(GetParam()); }
 
 const FlowCase kBranches[] = {
     {"IfOfTensors",
@@ -290,6 +226,18 @@ def forward(self, x):
 )",
      {4.0, 0.2, -3.0},
      {}},
+    {"ReturnInAWhile",
+     R"(
+def forward(self, x):
+    i = 0
+    while i < 5 and bool(x.mean() < 4):
+        x = x + 0.5
+        i += 1
+        if bool(x.sum() > 100):
+            return x
+    return x * 2
+)",
+     {0.5, -0.5, 3.0, 6.0}},
     {"FloatsGoRound",
      R"(
 def forward(self, x):
@@ -406,22 +354,10 @@ INSTANTIATE_TEST_SUITE_P(Lists, FlowTest, ::testing::ValuesIn(kLists),
 TEST(FlowOpsetTest, OldOpsetsAndAnyBatch) {
   if (!has_onnx_runtime()) GTEST_SKIP() << "no ONNX Runtime: run ./dev setup";
   for (const FlowCase& one : {kBranches[0], kBranches[3], kLoops[0], kLoops[4], kLoops[10]}) {
-    const torch::jit::Module module = script_module(one.source);
     for (const int opset : {11, 13, 17}) {
-      ExportOptions options;
-      options.opset_version = opset;
-      options.operator_export_type = OperatorExportTypes::kOnnx;
-      options.enable_onnx_checker = true;
+      ExportOptions options = only_onnx(opset);
       options.dynamic_axes = {{"x", {{0, "N"}}}};
-      ExportSummary summary;
-      const auto proto =
-          build_onnx_model(traced(module), {input_of(one, one.means[0])}, options, summary);
-      ASSERT_TRUE(proto.ok()) << one.name << " at opset " << opset << ": " << proto.status();
-      FlowCase other = one;
-      other.shape[0] = 3;
-      for (const double mean : one.means) {
-        expect_same_as_module(**proto, module, input_of(other, mean));
-      }
+      expect_every_way_agrees(one, options, {{3, 3, 5, 5}, {20, 3, 5, 5}});
     }
   }
 }
@@ -461,22 +397,6 @@ TEST(FlowQdqTest, NodesAroundABranchAreWithinOneStep) {
   const auto quantized = quantize_fixture("odd_branch", net.graph);
   ASSERT_TRUE(quantized);
   expect_nodes_within_one_step(*quantized, net.input, 16);
-}
-
-absl::Status export_status(const char* source, const ExportOptions& options,
-                           ExportSummary* summary = nullptr) {
-  const torch::jit::Module module = script_module(source);
-  ExportSummary own;
-  return build_onnx_model(traced(module), {at::randn({2, 3, 5, 5})}, options,
-                          summary ? *summary : own)
-      .status();
-}
-
-ExportOptions only_onnx(int opset = 16) {
-  ExportOptions options;
-  options.opset_version = opset;
-  options.operator_export_type = OperatorExportTypes::kOnnx;
-  return options;
 }
 
 constexpr const char* kWithoutForm = R"(
