@@ -39,7 +39,8 @@ bool copies(const Node& node) {
 
 bool is_needed(const GraphModule& gm, const Node& node, bool has_barriers) {
   if (runs_in_training_mode(gm, node)) return true;
-  if (node.op() == OpId::kDetach && (gm.is_training() || has_barriers)) return true;  // has sizes of its own
+  if (node.op() == OpId::kDetach && (gm.is_training() || has_barriers))
+    return true;  // has sizes of its own
   if (!copies(node)) return false;
   if (has_barriers) return true;
   return std::any_of(node.users().begin(), node.users().end(),

@@ -31,6 +31,8 @@ const c10::FunctionSchema* functional_form(const c10::FunctionSchema& schema) {
   name.pop_back();
   if (!schema.overload_name().empty()) name += "." + schema.overload_name();
   const c10::FunctionSchema* functional = find_callee(name).schema;
+  // transpose_ has no overloads, transpose.int is one.
+  if (!functional && schema.overload_name().empty()) functional = find_callee(name + ".int").schema;
   if (!functional || functional->arguments().size() != schema.arguments().size()) return nullptr;
   const std::optional<size_t> written = written_argument(schema);  // input, where it reads, self
   for (size_t i = 0; i < schema.arguments().size(); ++i) {

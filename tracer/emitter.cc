@@ -201,6 +201,23 @@ ValuePtr Emitter::call(std::string_view target, std::vector<ValuePtr> args) {
   return call(*callee.schema, std::move(args), types).at(0);
 }
 
+// a.unsqueeze_(0): `a` is a view of what it was, and so are the views of it.
+void Emitter::reshape(const ValuePtr& target, const c10::FunctionSchema& functional,
+                      std::vector<ValuePtr> args, size_t written,
+                      const std::vector<c10::TypePtr>& types) {
+  const auto base = std::make_shared<Value>(*target);
+  for (const auto& weak : target->storage->values) {
+    const ValuePtr other = weak.lock();
+    if (!other || !other->view || other->view->args[0] != target) continue;
+    View view = *other->view;
+    view.args[0] = base;
+    other->view = std::make_shared<const View>(std::move(view));
+  }
+  target->storage->values.push_back(base);
+  args[written] = base;
+  rebind(target, emit(Call{&functional, std::move(args)}, types)[0]);
+}
+
 std::vector<ValuePtr> Emitter::call_in_place(const c10::FunctionSchema& schema,
                                              const std::vector<ValuePtr>& args, size_t written,
                                              const std::vector<c10::TypePtr>& types) {
@@ -211,6 +228,11 @@ std::vector<ValuePtr> Emitter::call_in_place(const c10::FunctionSchema& schema,
       reads_what_it_writes(args, *target) ? nullptr : functional_form(schema);
   if (functional && can_rebind(*target)) {
     rebind(target, emit(Call{functional, args}, types)[0]);
+    return {target};
+  }
+  const bool only_shape = functional && aliased_argument(*functional, 0) == written;
+  if (only_shape && target->storage && !target->storage->external) {
+    reshape(target, *functional, args, written, types);
     return {target};
   }
   if (functional && can_write_through(target)) {

@@ -68,6 +68,8 @@ class Emitter {
   std::vector<ValuePtr> call_in_place(const c10::FunctionSchema& schema,
                                       const std::vector<ValuePtr>& args, size_t written,
                                       const std::vector<c10::TypePtr>& types);
+  void reshape(const ValuePtr& target, const c10::FunctionSchema& functional,
+               std::vector<ValuePtr> args, size_t written, const std::vector<c10::TypePtr>& types);
   void write_through(const ValuePtr& value, const ValuePtr& changed);
   std::vector<ValuePtr> emit(Call call, const std::vector<c10::TypePtr>& types);
   Node* make_node(const Call& call);

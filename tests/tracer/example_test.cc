@@ -211,5 +211,25 @@ def forward(self, x):
   EXPECT_TRUE(at::equal(own.tensor("running_mean"), trained.attr("running_mean").toTensor()));
 }
 
+// Views of a tensor that is reshaped in place keep their sizes: they were made again from it.
+TEST(Example, ReshapingInPlaceLeavesViewsAsTheyAre) {
+  const at::Tensor x = at::randn({3, 4});
+  for (const char* code : {
+           "    c = a[1]\n    a.unsqueeze_(0)\n",
+           "    c = a.detach()\n    a.unsqueeze_(0)\n",
+           "    c = a.t()\n    a.unsqueeze_(0)\n    a.add_(1)\n",
+           "    c = a[:, 1:]\n    a.t_()\n    a.mul_(2)\n    c.add_(1)\n",
+           "    c = a[0]\n    a.transpose_(0, 1)\n    a[0].fill_(7.0)\n",
+           "    c = x.detach()\n    x.unsqueeze_(0)\n",
+       }) {
+    const auto module = script_module("def forward(self, x):\n    a = x + 1\n" + std::string(code) +
+                                      "    return a, c\n");
+    const auto gm = trace(module, {});
+    ASSERT_TRUE(gm.ok()) << code << gm.status();
+    SCOPED_TRACE(code + print_text(*gm));
+    expect_equal_results(module, *gm, {x});
+  }
+}
+
 }  // namespace
 }  // namespace fxq
