@@ -14,11 +14,16 @@ namespace jit = torch::jit;
 void add_captured(const jit::Block* block, Captured& captured) {
   const auto graph = std::make_shared<jit::Graph>();
   const size_t own = block->inputs().size();
-  std::vector<const jit::Value*> values;
+  std::vector<const jit::Value*> values, constants;
   std::unordered_map<const jit::Value*, jit::Value*> known;
   graph->block()->cloneFrom(const_cast<jit::Block*>(block), [&](jit::Value* value) {
     jit::Value*& input = known[value];
     if (input) return input;
+    if (value->node()->kind() == jit::prim::Constant) {  // says which branches are dead
+      constants.push_back(value);
+      jit::Node* copy = graph->createClone(value->node(), [](jit::Value* v) { return v; });
+      return input = graph->prependNode(copy)->output();
+    }
     input = graph->addInput();
     input->setType(value->type());
     values.push_back(value);
@@ -41,6 +46,7 @@ void add_captured(const jit::Block* block, Captured& captured) {
     if (index < own) captured.own_written.insert(index);
   }
   captured.writes_inside |= !writes.items.empty();
+  values.insert(values.end(), constants.begin(), constants.end());
   for (const jit::Value* value : values) {
     const bool seen =
         std::find(captured.values.begin(), captured.values.end(), value) != captured.values.end();

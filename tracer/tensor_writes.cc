@@ -2,6 +2,7 @@
 #include "fxq/tracer/tensor_writes.h"
 
 #include <ATen/core/function_schema.h>
+#include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/ir/ir.h>
 
 #include "fxq/tracer/aliases.h"
@@ -62,9 +63,44 @@ class MemoryOrigins {
   std::set<const jit::Value*> seen_;
 };
 
+c10::optional<bool> known_condition(const jit::Value* value);
+
+// The branch that is taken; null if that is not known.
+const jit::Block* known_branch(const jit::Node* node) {
+  if (node->kind() != prim::If) return nullptr;
+  const auto condition = known_condition(node->input());
+  return condition ? node->blocks()[*condition ? 0 : 1] : nullptr;
+}
+
+// A constant; `a and b`, which is an If; `not a`; `none is None`.
+c10::optional<bool> known_condition(const jit::Value* value) {
+  const jit::Node* node = value->node();
+  if (node->kind() == prim::Constant) {
+    const auto constant = jit::toIValue(value);
+    return constant && constant->isBool() ? c10::make_optional(constant->toBool()) : c10::nullopt;
+  }
+  if (const jit::Block* branch = known_branch(node)) {
+    return known_condition(branch->outputs()[value->offset()]);
+  }
+  if (node->kind() == jit::aten::__not__) {
+    const auto inner = known_condition(node->input());
+    return inner ? c10::make_optional(!*inner) : c10::nullopt;
+  }
+  const bool is = node->kind() == jit::aten::__is__;
+  if (!is && node->kind() != jit::aten::__isnot__) return c10::nullopt;
+  const c10::TypeKind left = node->input(0)->type()->kind(), right = node->input(1)->type()->kind();
+  const bool none = left == c10::TypeKind::NoneType || right == c10::TypeKind::NoneType;
+  if (none && left == right) return is;
+  if (none && (left == c10::TypeKind::TensorType || right == c10::TypeKind::TensorType)) return !is;
+  return c10::nullopt;
+}
+
 void collect(const jit::Graph& graph, const jit::Block* block, std::set<size_t>& inputs) {
   for (const jit::Node* node : block->nodes()) {
-    for (const jit::Block* inner : node->blocks()) collect(graph, inner, inputs);
+    const jit::Block* taken = known_branch(node);  // `if inplace:` of torch's own functions
+    for (const jit::Block* inner : node->blocks()) {
+      if (!taken || inner == taken) collect(graph, inner, inputs);
+    }
     const c10::FunctionSchema* schema = node->maybeSchema();
     const auto written = schema ? written_argument(*schema) : std::nullopt;
     if (!written) continue;
