@@ -57,6 +57,12 @@ bool may_return_input(const std::string& name) {
 
 }  // namespace
 
+bool gives_view(const c10::FunctionSchema& schema) {
+  const c10::AliasInfo* result =
+      schema.returns().size() == 1 ? schema.returns()[0].alias_info() : nullptr;
+  return result && !result->isWrite();
+}
+
 std::optional<size_t> aliased_argument(const c10::FunctionSchema& schema, size_t index) {
   if (may_return_input(schema.name())) return 0;
   if (index >= schema.returns().size()) return std::nullopt;

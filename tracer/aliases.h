@@ -21,6 +21,9 @@ bool returns_written(const c10::FunctionSchema& schema);
 // "add_.Tensor" -> "add.Tensor"; null if there is no such op with the same arguments.
 const c10::FunctionSchema* functional_form(const c10::FunctionSchema& schema);
 
+// The result is a view of an argument, always: unsqueeze is, dropout only may be its input.
+bool gives_view(const c10::FunctionSchema& schema);
+
 // The argument whose memory result `index` may share, by annotation or because the op may return
 // its input (dropout outside training).
 std::optional<size_t> aliased_argument(const c10::FunctionSchema& schema, size_t index);

@@ -230,7 +230,7 @@ std::vector<ValuePtr> Emitter::call_in_place(const c10::FunctionSchema& schema,
     rebind(target, emit(Call{functional, args}, types)[0]);
     return {target};
   }
-  const bool only_shape = functional && aliased_argument(*functional, 0) == written;
+  const bool only_shape = functional && gives_view(*functional);
   if (only_shape && target->storage && !target->storage->external) {
     reshape(target, *functional, args, written, types);
     return {target};

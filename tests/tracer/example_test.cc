@@ -211,6 +211,23 @@ def forward(self, x):
   EXPECT_TRUE(at::equal(own.tensor("running_mean"), trained.attr("running_mean").toTensor()));
 }
 
+// dropout may return its input, and dropout_ writes data all the same: the view went without.
+TEST(Example, DropoutInPlaceChangesViews) {
+  auto module = script_module(R"(
+def forward(self, x):
+    a = x + 1
+    c = a.view([-1])
+    torch.dropout_(a, 0.5, self.training)
+    return a, c
+)");
+  module.train();
+  TraceOptions options;
+  options.mode = TraceOptions::Mode::kTrain;
+  const auto gm = trace(module, options);
+  ASSERT_TRUE(gm.ok()) << gm.status();
+  expect_equal_results(module, *gm, {at::randn({3, 4})});
+}
+
 // Views of a tensor that is reshaped in place keep their sizes: they were made again from it.
 TEST(Example, ReshapingInPlaceLeavesViewsAsTheyAre) {
   const at::Tensor x = at::randn({3, 4});
