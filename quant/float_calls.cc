@@ -36,12 +36,10 @@ std::map<std::string, FloatCall> stored_calls(const GraphModule& gm) {
   return calls;
 }
 
-// A function that became a module can be named by the module's path too; one that was fused into
-// another's module cannot.
+// A function that became a module can be named by the module's path too.
 FloatCall with_path(FloatCall call, const Node* node) {
   const bool was_function = is_same(call.module, call.caller);
-  const bool is_alone = node && node->is(NodeKind::kCallModule) && node->origins.size() < 2;
-  if (was_function && is_alone) call.module.path = node->target();
+  if (was_function && node && node->is(NodeKind::kCallModule)) call.module.path = node->target();
   return call;
 }
 
