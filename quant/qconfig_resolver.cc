@@ -200,10 +200,13 @@ QConfigRule QConfigResolver::rule_among(const std::vector<QConfigRule>& members)
     const bool is_null = !inner.qconfig && inner.kind > Kind::kGlobal;
     if (is_null && inner.is_closer_than(members.back())) return inner;
   }
+  const QConfigRule* chosen = &members.back();
   for (const QConfigRule& inner : members) {
-    if (inner.kind == Kind::kAnyMember) return inner;
+    if (inner.kind != Kind::kAnyMember) continue;
+    const bool skips = !inner.qconfig && !chosen->is_closer_than(inner);
+    if (skips || inner.is_closer_than(*chosen)) chosen = &inner;
   }
-  return members.back();
+  return *chosen;
 }
 
 QConfigRule QConfigResolver::rule(const Node& node) const { return rule_among(member_rules(node)); }
@@ -231,9 +234,8 @@ std::vector<std::string> QConfigResolver::notes() const {
     const std::string others = place.others == 0 ? "" : fmt::format(" (and {} more)", place.others);
     lines.push_back(fmt::format(
         "qconfig: {} does not decide about %{}{}: a fused op has the qconfig of its last member, "
-        "here of {}",
-        entry, place.node->name(), others,
-        place.last.empty() ? "a function of the model itself" : fmt::format("'{}'", place.last)));
+        "here named by '{}'",
+        entry, place.node->name(), others, place.last));
   }
   const std::map<std::string, InnerModule> kept_whole = inner_modules(gm_);
   for (const auto* entries : {&dict_.any_member, &dict_.module_qconfig, &dict_.module_name}) {

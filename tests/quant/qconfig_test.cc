@@ -75,6 +75,12 @@ TEST(FusedQConfigTest, TheLastMemberDecides) {
   EXPECT_EQ(modes(dict), std::pair(OpMode::kInt16, OpMode::kInt16));
 }
 
+TEST(FusedQConfigTest, AFunctionIsNamedByTheModuleItWasFusedInto) {
+  QConfigDict dict;
+  dict.module_name = wide("last");
+  EXPECT_EQ(modes(dict), std::pair(OpMode::kInt8, OpMode::kInt16));
+}
+
 TEST(FusedQConfigTest, AnInnerMembersEntryIsNamedWhenItDoesNothing) {
   QConfigDict dict;
   std::vector<std::string> notes;
@@ -82,7 +88,7 @@ TEST(FusedQConfigTest, AnInnerMembersEntryIsNamedWhenItDoesNothing) {
   EXPECT_EQ(modes(dict, &notes), kBoth8);
   EXPECT_EQ(notes[0],
             "qconfig: module_name \"layer.conv\" does not decide about %r: a fused op has the "
-            "qconfig of its last member, here of 'layer.relu'");
+            "qconfig of its last member, here named by 'layer.relu'");
   dict.module_name = {};
   dict.module_type = wide("Conv2d");
   EXPECT_EQ(modes(dict, &notes), kBoth8);
