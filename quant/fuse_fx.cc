@@ -5,6 +5,8 @@
 #include <ATen/core/ivalue.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "fxq/base/status.h"
 #include "fxq/graph/opaque_module.h"
 #include "fxq/passes/pipeline.h"
@@ -42,10 +44,12 @@ void note_kept_whole(GraphModule& gm) {
     if (!module) continue;
     const std::string class_name = python_name(module->class_name());
     if (op_from_module_type(class_name) == OpId::kNone) continue;
-    gm.notes.push_back(fmt::format(
-        "%{} ({}) is kept whole, as what it does depends on its input's shape: trace with example "
-        "inputs (--shape)",
-        node->name(), class_name));
+    std::string note = fmt::format(
+        "%{} ({}) is kept whole: as a leaf of yours, or because its code asks for the shape of its "
+        "input, which example inputs (--shape) would tell",
+        node->name(), class_name);
+    const auto known = std::find(gm.notes.begin(), gm.notes.end(), note);
+    if (known == gm.notes.end()) gm.notes.push_back(std::move(note));
   }
 }
 
