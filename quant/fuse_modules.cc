@@ -145,7 +145,8 @@ class Fuser {
   }
 
   absl::Status fuse(const std::vector<std::string>& list) {
-    if (!options_.fuser_func) return absl::InvalidArgumentError("fuser_func is empty");
+    if (!options_.fuser_func)
+      return absl::InvalidArgumentError("fuser_func is empty; fuse_known_modules is the default");
     FXQ_ASSIGN_OR_RETURN(Chain chain, find(list));
     sequence_ = sequence_of(chain.modules);
     FXQ_ASSIGN_OR_RETURN(

@@ -65,6 +65,15 @@ Registry& registry() {
   return *own;
 }
 
+// "bins (of percentile, kl, mix)"
+std::string named_with_readers(const char* argument, Reads bit) {
+  std::vector<std::string> readers;
+  for (const ObserverRow& row : kObservers) {
+    if ((row.reads & bit) != 0) readers.emplace_back(row.short_name);
+  }
+  return fmt::format("{} (of {})", argument, fmt::join(readers, ", "));
+}
+
 // Python's "unexpected keyword argument": what is set and not read.
 absl::Status check_is_read(const ObserverRow& row, const ObserverOptions& options) {
   const ObserverOptions standard;
@@ -77,7 +86,7 @@ absl::Status check_is_read(const ObserverRow& row, const ObserverOptions& option
       {kStd, options.std_scale != standard.std_scale, "std_scale"}};
   std::vector<std::string> unread;
   for (const auto& [bit, is_set, name] : arguments) {
-    if (is_set && (row.reads & bit) == 0) unread.emplace_back(name);
+    if (is_set && (row.reads & bit) == 0) unread.push_back(named_with_readers(name, bit));
   }
   if (unread.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(

@@ -147,7 +147,7 @@ TEST(ObserverTest, ArgumentsThatAClassDoesNotReadAreErrors) {
   options.percentile = 99;
   options.xmin = -2;
   EXPECT_THAT(std::string(make_observer("min_max", options).status().message()),
-              HasSubstr("MinMaxObserver takes no percentile, xmin"));
+              HasSubstr("MinMaxObserver takes no percentile (of percentile), xmin (of clip)"));
   options.xmin = -1;
   EXPECT_TRUE(make_observer("percentile", options).ok());
 }
