@@ -47,8 +47,6 @@ std::optional<int64_t> int_at(const Node& node, size_t place, int64_t otherwise)
   return number ? std::optional<int64_t>(*number) : std::nullopt;
 }
 
-bool is_list_slice(const Node& node) { return node.target() == "aten::slice.t"; }
-
 // items[start:end:step]
 std::optional<std::vector<bool>> sliced(const Node& slice, const std::vector<bool>& items) {
   const auto count = static_cast<int64_t>(items.size());
@@ -80,7 +78,7 @@ bool asks_a_tensor(const Node& node) {
 
 std::optional<std::vector<bool>> open_items(const Node& list, const TypeOf& type_of) {
   if (list.inputs().size() != 1) return std::nullopt;
-  if (is_list_slice(list)) {
+  if (list.op() == OpId::kSliceList) {
     const auto items = open_items(*list.inputs()[0], type_of);
     return items ? sliced(list, *items) : std::nullopt;
   }
@@ -93,7 +91,7 @@ std::optional<std::vector<bool>> open_items(const Node& list, const TypeOf& type
 
 std::optional<bool> asks_open_sizes(const Node& node, const TypeOf& type_of) {
   if (asks_a_tensor(node)) return is_open_answer(node, type_of(*node.inputs()[0]));
-  if (const auto part = is_list_slice(node) ? open_items(node, type_of) : std::nullopt) {
+  if (const auto part = node.op() == OpId::kSliceList ? open_items(node, type_of) : std::nullopt) {
     return std::find(part->begin(), part->end(), true) != part->end();
   }
   if (node.op() != OpId::kGetItem || node.inputs().size() != 1) return std::nullopt;
