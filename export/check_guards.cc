@@ -6,6 +6,7 @@
 #include "fxq/graph/problems.h"
 
 namespace fxq {
+
 // ONNX checks nothing while it runs: what was decided for the example has to hold for every size
 // that the file takes.
 absl::StatusOr<std::vector<std::string>> check_guards(const GraphModule& model,

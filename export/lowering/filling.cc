@@ -1,7 +1,6 @@
 // zeros(sizes), full_like(x, v), fill(x, v) -> Expand(v, sizes or Shape(x))
 // copy(x, y) -> Expand(y, Shape(x))
 // slice_scatter(x, y, dim, a, b) -> Concat(x[:a], y, x[b:]); with steps ScatterElements
-
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
 #include "fxq/export/lowering/lowering.h"

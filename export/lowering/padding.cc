@@ -1,6 +1,5 @@
 // constant_pad_nd(x, [l, r, t, b], v), reflection_pad2d(x, ..), pad(x, .., mode) -> Pad
 // pad(x, .., "circular") -> Concat of Slices
-
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
 #include "fxq/export/lowering/lowering.h"

@@ -1,6 +1,5 @@
 // flatten, view, reshape, unflatten, squeeze, unsqueeze, expand, repeat. Sizes that are not known
 // are taken from Shape(x):   flatten(x, 1, 2) -> Reshape(x, [shape[:1], -1, shape[3:]])
-
 #include "fxq/base/status.h"
 #include "fxq/export/exporter.h"
 #include "fxq/export/lowering/lowering.h"

@@ -83,9 +83,10 @@ class Parts {
     }
     return found;
   }
-  bool is_loose_value(const Node* node) const { return loose_.count(node) != 0; }
 
  private:
+  bool is_loose_value(const Node* node) const { return loose_.count(node) != 0; }
+
   void find_loose(const Node& node) {
     if (node.is(NodeKind::kOutput)) return;
     const bool from_code = declare(node);
