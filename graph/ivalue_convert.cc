@@ -166,6 +166,13 @@ bool is_unset(const c10::IValue& value) {
   return value.isNone() || value.type()->kind() == c10::TypeKind::AnyType;
 }
 
+// A NamedTuple is no tuple to TorchScript's calls, whatever its items are.
+c10::IValue tuple_of(std::vector<c10::IValue> items, const c10::TypePtr& type) {
+  const auto tuple_type = type->cast<c10::TupleType>();
+  if (!tuple_type->name()) return c10::ivalue::Tuple::create(std::move(items));
+  return c10::ivalue::Tuple::createNamed(std::move(items), tuple_type);
+}
+
 c10::IValue filler(const c10::TypePtr& type) {
   switch (type->kind()) {
     case c10::TypeKind::TensorType:
@@ -183,7 +190,7 @@ c10::IValue filler(const c10::TypePtr& type) {
     case c10::TypeKind::TupleType: {
       std::vector<c10::IValue> items;
       for (const c10::TypePtr& item : type->containedTypes()) items.push_back(filler(item));
-      return c10::ivalue::Tuple::create(std::move(items));
+      return tuple_of(std::move(items), type);
     }
     default:
       return {};
@@ -219,7 +226,7 @@ c10::IValue as_static_type(const c10::IValue& value, const c10::TypePtr& wanted)
     std::vector<c10::IValue> items;
     for (size_t i = 0; i < types.size(); ++i)
       items.push_back(as_static_type(elements[i], types[i]));
-    return c10::ivalue::Tuple::create(std::move(items));
+    return tuple_of(std::move(items), type);
   }
   return value;
 }

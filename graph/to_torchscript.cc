@@ -163,8 +163,27 @@ class ScriptWriter {
     return graph_->insertUncheckedCast(value, without_optional(value->type()));
   }
 
+  // (x, 2) where a NamedTuple is wanted; graphs do not keep the names.
+  jit::Value* named(jit::Value* value, const c10::TypePtr& formal) {
+    const auto wanted = is_open(formal) ? nullptr : formal->cast<c10::TupleType>();
+    const auto plain = value->type()->cast<c10::TupleType>();
+    if (!wanted || !wanted->name() || !plain || plain->name()) return value;
+    if (plain->elements().size() != wanted->elements().size()) return value;
+    const at::ArrayRef<jit::Value*> items = jit::createTupleUnpack(value);
+    return tuple_value(items.vec(), wanted);
+  }
+
+  jit::Value* tuple_value(std::vector<jit::Value*> items, const c10::TypePtr& type) {
+    const auto wanted = is_open(type) ? nullptr : type->cast<c10::TupleType>();
+    if (!wanted || !wanted->name()) return graph_->insertNode(graph_->createTuple(items))->output();
+    for (size_t i = 0; i < items.size(); ++i) items[i] = named(items[i], wanted->elements()[i]);
+    return graph_->insertNode(graph_->createTuple(items, wanted))->output();
+  }
+
   jit::Value* argument(const Argument& argument, const c10::TypePtr& formal) {
-    if (const Node* node = argument.node()) return refined(values_.at(node), formal);
+    if (const Node* node = argument.node()) {
+      return named(refined(values_.at(node), formal), without_optional(formal));
+    }
     // A list is made anew by each call: code behind it may change it.
     const bool changes = argument.items() || argument.is<DictArg>();
     if (argument.is_constant() && !argument.is<SliceArg>() && !changes) {
@@ -182,7 +201,7 @@ class ScriptWriter {
       const bool known = type && type->kind() == c10::TypeKind::TupleType;
       values.push_back(this->argument((*items)[i], known ? type->containedTypes()[i] : nullptr));
     }
-    return graph_->insertNode(graph_->createTuple(values))->output();
+    return tuple_value(std::move(values), type);
   }
 
   jit::Value* list_value(const std::vector<Argument>& items, const c10::TypePtr& type) {
@@ -206,6 +225,7 @@ class ScriptWriter {
     if (!values.empty() && !values[0]->type()->isSubtypeOf(*item_type)) {
       item_type = values[0]->type();
     }
+    if (!open) key_type = type->containedTypes()[0];
     if (!open) item_type = type->containedTypes()[1];
     return graph_->insertNode(graph_->createDict(key_type, item_type, keys, values))->output();
   }

@@ -53,7 +53,10 @@ class BlockBuilder {
     if (known) return known;
     const bool container = value->is(Value::Kind::kList) || value->is(Value::Kind::kDict);
     if (is_plain_constant(*value) && !container) {
-      known = graph_->insertConstant(*to_ivalue(*value));
+      const c10::IValue constant = *to_ivalue(*value);
+      const bool unset = constant.isNone() && !c10::NoneType::get()->isSubtypeOf(*type);
+      known = unset ? graph_->insertNode(graph_->createUninitialized(type))->output()
+                    : graph_->insertConstant(constant);
       return known;
     }
     known = graph_->addInput();
@@ -218,18 +221,17 @@ class BlockBuilder {
     }
   }
 
-  // Attributes that the code sets, of modules that are known.
+  // Attributes that the code sets, of modules and objects that are known.
   void lift_writes() {
     const auto object_of = [this](const jit::Value* value) -> const void* {
       const auto known = objects_.find(value);
-      const bool module = known != objects_.end() && known->second->is(Value::Kind::kModule);
-      return module ? known->second.get() : nullptr;
+      return known != objects_.end() ? known->second.get() : nullptr;
     };
     AttributeWrites writes(object_of);
     const auto found = writes.run(*graph_, [this](const jit::Node* set) {
       const ValuePtr& object = objects_.at(set->inputs()[0]);
       const std::string& name = set->s(jit::attr::name);
-      const c10::TypePtr type = object->constant.toModule().type()->getAttribute(name);
+      const c10::TypePtr type = object->type->expectRef<c10::ClassType>().getAttribute(name);
       attributes_.push_back({object, name, nullptr});
       jit::WithInsertPoint at_start(*graph_->block()->nodes().begin());
       return input(reader_.read_attribute(object, name), type);

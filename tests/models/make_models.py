@@ -9,6 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import odd_control_nets
 import odd_nets
+import odd_python_nets
 import odd_size_nets
 import vision_nets
 import zoo_nets
@@ -24,6 +25,7 @@ def main() -> int:
         **vision_nets.NETS,
         **odd_nets.NETS,
         **odd_control_nets.NETS,
+        **odd_python_nets.NETS,
         **odd_size_nets.NETS,
         **zoo_nets.NETS,
     }
