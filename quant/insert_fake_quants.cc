@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "fxq/base/status.h"
+#include "fxq/graph/problems.h"
 #include "fxq/graph/verifier.h"
 #include "fxq/graph/view.h"
 #include "fxq/quant/eager.h"
@@ -28,16 +29,21 @@ FakeQuantizeFactory standard_weight(bool calibration) {
 // Their scales need no data: the first run, or convert_fx, finds them.
 absl::Status quantize_weights(GraphModule& gm, const QuantPlan& plan, bool calibration) {
   const FakeQuantizeFactory standard = standard_weight(calibration);
+  Problems problems;
   for (const Node* node : gm.graph().nodes()) {
     const OpModule* op = gm.op_module(*node);
     const bool done = dynamic_cast<const QuantOpModule*>(op) != nullptr;
     if (!op || done || !is_weighted(node->op()) || !plan.runs_in_integers(node)) continue;
     const QConfig& qconfig = *plan.integer_ops.at(node);
-    FXQ_ASSIGN_OR_RETURN(auto module, make_quant_op_module(*op, qconfig.weight.value_or(standard)));
-    module->train(op->is_training());
-    gm.set_module(node->target(), std::move(module));
+    const auto module = make_quant_op_module(*op, qconfig.weight.value_or(standard));
+    if (!module.ok()) {
+      problems.add(fmt::format("  %{}: {}", node->name(), std::string(module.status().message())));
+      continue;
+    }
+    (*module)->train(op->is_training());
+    gm.set_module(node->target(), *module);
   }
-  return absl::OkStatus();
+  return problems.status(absl::StatusCode::kInvalidArgument, "weights can't be quantized so:");
 }
 
 Node* last_placeholder(const Graph& graph) { return graph.placeholders().back(); }

@@ -11,6 +11,7 @@
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/where.h>
+#include <fmt/format.h>
 
 #include "fxq/base/check.h"
 #include "fxq/base/status.h"
@@ -209,8 +210,14 @@ absl::StatusOr<std::shared_ptr<QuantOpModule>> make_quant_op_module(
   FakeQuantizeOptions options = weight.options();
   FXQ_ASSIGN_OR_RETURN(options.observer_kwargs,
                        observer_options(options.observer, options.observer_kwargs));
-  if (options.observer_kwargs.ch_axis) {
-    options.observer_kwargs.ch_axis = def.channel_axis;
+  if (std::optional<int>& axis = options.observer_kwargs.ch_axis; axis) {
+    if (*axis != 0 && *axis != def.channel_axis) {
+      return absl::InvalidArgumentError(
+          fmt::format("ch_axis {}: the output channels of {} are axis {} of its weight; leave "
+                      "ch_axis out",
+                      *axis, def.name, def.channel_axis));
+    }
+    axis = def.channel_axis;
     options.observer_kwargs.channel_len =
         static_cast<int>(op.tensor_sizes(def.weight)[static_cast<size_t>(def.channel_axis)]);
   }

@@ -39,6 +39,19 @@ std::string dtype_of(const ObservedGraphModule& model, const std::string& path) 
   return module ? std::string(qdtype_name(module->dtype())) : "none";
 }
 
+// It was taken for the axis of the output channels, whatever it was.
+TEST(PrepareTest, WeightsHaveScalesAlongTheirOutputChannels) {
+  QatQConfigOptions options;
+  options.weight_qkwargs = {{"observer", "MovingAveragePerChannelMinMaxObserver"}, {"ch_axis", 1}};
+  QConfigDict dict;
+  dict.global = *get_default_qat_qconfig(options);
+  const auto observed = prepare_calibration_fx(net(kConvReluLinear), dict);
+  EXPECT_THAT(std::string(observed.status().message()),
+              HasSubstr("ch_axis 1: the output channels of conv2d are axis 0 of its weight"));
+  EXPECT_THAT(std::string(observed.status().message()),
+              HasSubstr("the output channels of linear are axis 0 of its weight"));
+}
+
 TEST(PrepareTest, MovedIntegersShareTheirSource) {
   const auto observed = prepared(R"(
 module @a = conv2d(weight: f32[4,3,3,3], bias: none, padding=[1,1])
