@@ -36,7 +36,7 @@ class HostTensor {
 
   template <typename T>
   absl::Span<const T> data() const {
-    return {reinterpret_cast<const T*>(bytes_), static_cast<size_t>(numel())};
+    return absl::Span<const T>(reinterpret_cast<const T*>(bytes_), static_cast<size_t>(numel()));
   }
   template <typename T>
   absl::Span<T> mutable_data() {

@@ -126,6 +126,7 @@ absl::StatusOr<Dataset> open_dataset(const FeedRequest& request) {
   DatasetOptions options;
   options.batch = request.batch;
   options.limit = request.limit;
+  options.whole = request.whole;
   options.input_names = request.input_names;
   options.pt_reader = read_pt;
   if (!request.preprocess.empty()) {
@@ -222,10 +223,11 @@ std::vector<HostTensor> to_host_tensors(const std::vector<NamedTensor>& inputs) 
   return tensors;
 }
 
-absl::StatusOr<std::vector<HostTensor>> to_host_tensors(const c10::IValue& result) {
+absl::StatusOr<std::vector<HostTensor>> to_host_tensors(const c10::IValue& result,
+                                                        std::vector<std::string>* texts) {
   std::vector<HostTensor> tensors;
   auto append = [&](const c10::IValue& item) -> absl::Status {
-    FXQ_ASSIGN_OR_RETURN(std::vector<HostTensor> nested, to_host_tensors(item));
+    FXQ_ASSIGN_OR_RETURN(std::vector<HostTensor> nested, to_host_tensors(item, texts));
     for (HostTensor& tensor : nested) tensors.push_back(std::move(tensor));
     return absl::OkStatus();
   };
@@ -240,7 +242,12 @@ absl::StatusOr<std::vector<HostTensor>> to_host_tensors(const c10::IValue& resul
   } else if (result.isGenericDict()) {
     for (const auto& entry : result.toGenericDict()) FXQ_RETURN_IF_ERROR(append(entry.value()));
   } else if (result.isScalar()) {
-    FXQ_RETURN_IF_ERROR(append(at::scalar_tensor(result.toScalar())));
+    const at::Scalar number = result.toScalar();
+    const bool real = number.isFloatingPoint() || number.isComplex();
+    FXQ_RETURN_IF_ERROR(append(real ? at::scalar_tensor(number)  // as torch.tensor(1.5): f32
+                                    : at::scalar_tensor(number, number.type())));
+  } else if (result.isString()) {
+    texts->push_back(result.toStringRef());
   } else if (!result.isNone()) {
     return absl::UnimplementedError("an output is a " + result.tagKind() + ", no tensor");
   }

@@ -18,6 +18,7 @@ struct FeedRequest {
   std::vector<std::string> input_names;
   int64_t batch = 1;
   std::optional<int64_t> limit;
+  bool whole = false;      // all of every input at once, whatever their numbers of samples
   std::string preprocess;  // JSON block, "" if there is none
 };
 absl::StatusOr<Dataset> open_dataset(const FeedRequest& request);
@@ -39,8 +40,9 @@ absl::StatusOr<std::vector<int64_t>> parse_shape(const std::string& text);
 std::vector<std::string> input_names(const GraphModule& gm);
 std::vector<c10::IValue> to_values(const std::vector<NamedTensor>& inputs);
 std::vector<HostTensor> to_host_tensors(const std::vector<NamedTensor>& inputs);
-// All tensors of a result, depth first; numbers become 0-d tensors.
-absl::StatusOr<std::vector<HostTensor>> to_host_tensors(const c10::IValue& result);
+// All tensors of a result, depth first. Numbers become 0-d tensors; text goes to `texts`.
+absl::StatusOr<std::vector<HostTensor>> to_host_tensors(const c10::IValue& result,
+                                                        std::vector<std::string>* texts);
 
 // One output: `path`; several: y.npy -> y.0.npy, y.1.npy, ... Returns the paths written.
 absl::StatusOr<std::vector<std::string>> write_outputs(const std::vector<HostTensor>& outputs,

@@ -24,7 +24,7 @@ absl::Status run(const RunArguments& arguments) {
   request.files = arguments.inputs;
   request.input_names = runner->input_names();
   request.preprocess = runner->preprocess();
-  request.batch = int64_t{1} << 40;  // the whole file is one batch
+  request.whole = true;
   if (!arguments.config.empty()) {
     FXQ_ASSIGN_OR_RETURN(const Config config, read_config(arguments.config));
     if (!config.preprocess.empty()) request.preprocess = config.preprocess;
@@ -38,6 +38,7 @@ absl::Status run(const RunArguments& arguments) {
   for (size_t i = 0; i < paths.size(); ++i) {
     fmt::print("wrote {} {}\n", paths[i], outputs[i].describe());
   }
+  for (const std::string& text : runner->texts()) fmt::print("an output is text: {}\n", text);
   return absl::OkStatus();
 }
 

@@ -43,7 +43,8 @@ class GraphRunner : public Runner {
   absl::StatusOr<std::vector<HostTensor>> run(const std::vector<NamedTensor>& inputs) override {
     c10::InferenceMode inference;
     FXQ_ASSIGN_OR_RETURN(const c10::IValue result, gm_.forward(to_values(inputs)));
-    return to_host_tensors(result);
+    texts_.clear();
+    return to_host_tensors(result, &texts_);
   }
 
  private:
@@ -61,7 +62,9 @@ class LazyGraphRunner : public Runner {
       FXQ_ASSIGN_OR_RETURN(GraphModule gm, load_float_graph({path_, {}}, to_values(inputs)));
       graph_ = std::make_unique<GraphRunner>(std::move(gm));
     }
-    return graph_->run(inputs);
+    auto outputs = graph_->run(inputs);
+    texts_ = graph_->texts();
+    return outputs;
   }
 
  private:
@@ -77,7 +80,8 @@ class ScriptRunner : public Runner {
   absl::StatusOr<std::vector<HostTensor>> run(const std::vector<NamedTensor>& inputs) override {
     c10::InferenceMode inference;
     try {
-      return to_host_tensors(module_.forward(to_values(inputs)));
+      texts_.clear();
+      return to_host_tensors(module_.forward(to_values(inputs)), &texts_);
     } catch (const std::exception& error) {
       return absl::InvalidArgumentError(error.what());
     }

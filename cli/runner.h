@@ -24,10 +24,14 @@ class Runner {
   virtual ~Runner() = default;
 
   virtual std::vector<std::string> input_names() const = 0;
-  // All output tensors, depth first.
+  // All output tensors, depth first; texts() has the text among the last run's outputs.
   virtual absl::StatusOr<std::vector<HostTensor>> run(const std::vector<NamedTensor>& inputs) = 0;
+  const std::vector<std::string>& texts() const { return texts_; }
   // The preprocess block that the model was calibrated with, "" if there is none.
   virtual std::string preprocess() const { return ""; }
+
+ protected:
+  std::vector<std::string> texts_;
 };
 
 }  // namespace fxq

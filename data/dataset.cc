@@ -102,7 +102,7 @@ absl::Status Dataset::settle_size() {
   size_ = inputs_[0].source->size();
   const bool agree = std::all_of(inputs_.begin(), inputs_.end(),
                                  [&](const Input& input) { return input.source->size() == size_; });
-  if (!agree) {
+  if (!agree && !options_.whole) {
     return absl::InvalidArgumentError(
         fmt::format("the inputs have different numbers of samples:\n{}", describe()));
   }
@@ -128,6 +128,10 @@ std::string Dataset::describe() const {
 
 absl::StatusOr<std::optional<Batch>> Dataset::next() {
   if (next_ >= size_) return std::optional<Batch>();
+  if (options_.whole) {
+    next_ = size_;
+    return all();
+  }
   Batch batch;
   batch.first = next_;
   batch.size = std::min(options_.batch, size_ - next_);
@@ -137,6 +141,17 @@ absl::StatusOr<std::optional<Batch>> Dataset::next() {
   }
   next_ += batch.size;
   return std::optional<Batch>(std::move(batch));
+}
+
+absl::StatusOr<Batch> Dataset::all() const {
+  Batch batch;
+  batch.size = size_;
+  for (const Input& input : inputs_) {
+    const int64_t count = input.source->size();
+    FXQ_ASSIGN_OR_RETURN(HostTensor tensor, input.source->read(0, count, count));
+    batch.inputs.push_back({input.name, std::move(tensor)});
+  }
+  return batch;
 }
 
 absl::StatusOr<std::vector<NamedTensor>> Dataset::gather(absl::Span<const int64_t> samples) const {

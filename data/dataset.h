@@ -24,6 +24,8 @@ using TensorReader = std::function<absl::StatusOr<std::vector<NamedTensor>>(cons
 struct DatasetOptions {
   int64_t batch = 1;
   std::optional<int64_t> limit;  // at most so many samples
+  // One batch that holds every input as a whole: they need not agree on N. No `limit` then.
+  bool whole = false;
   // The inputs that are needed, in the order in which batches hold them. Empty: whatever comes, in
   // the order in which it comes.
   std::vector<std::string> input_names;
@@ -34,7 +36,7 @@ struct DatasetOptions {
 struct Batch {
   int64_t first = 0;  // index of the first sample
   int64_t size = 0;
-  std::vector<NamedTensor> inputs;  // each [size, ...]
+  std::vector<NamedTensor> inputs;  // each [size, ...], but for `whole` ones
 };
 
 class Dataset {
@@ -45,7 +47,9 @@ class Dataset {
   static absl::StatusOr<Dataset> open(absl::Span<const std::string> files, DatasetOptions options);
 
   int64_t size() const { return size_; }  // samples that will come, after the limit
-  int64_t batch_count() const { return (size_ + options_.batch - 1) / options_.batch; }
+  int64_t batch_count() const {
+    return options_.whole ? 1 : (size_ + options_.batch - 1) / options_.batch;
+  }
   std::vector<std::string> input_names() const;
   std::string describe() const;  // one line per input
 
@@ -63,6 +67,7 @@ class Dataset {
   };
 
   absl::Status settle_size();
+  absl::StatusOr<Batch> all() const;
 
   DatasetOptions options_;
   std::vector<Input> inputs_;

@@ -309,6 +309,22 @@ TEST_F(CliTest, EagerEqualsTracedGraph) {
 }
 
 // Passes over a .pt give a .pt: this program and Python's LibTorch read it.
+// Numbers were f32, text was an error, and inputs had to have the same number of rows.
+TEST_F(CliTest, RunWritesNumbersAndShowsText) {
+  const std::string model = FXQ_MODELS_DIR "/odd_answers";
+  if (!fs::exists(model + ".script.pt")) GTEST_SKIP() << "no fixture models";
+  for (const char* how : {"", " --eager"}) {
+    const Outcome outcome = fxq("run " + model + ".script.pt --input " + model + ".input.0.npy " +
+                                model + ".input.1.npy --output " + in("y.npy") + how);
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("y.0.npy f32[2,5]"));
+    EXPECT_THAT(outcome.text, HasSubstr("an output is text: 2 rows"));
+    EXPECT_EQ(read_npy(in("y.1.npy"))->data<int64_t>()[0], 4);
+    EXPECT_EQ(read_npy(in("y.2.npy"))->data<bool>()[0], true);
+    EXPECT_EQ(read_npy(in("y.3.npy"))->data<float>()[0], 2.5F);
+  }
+}
+
 TEST_F(CliTest, RewrittenTorchScriptRunsEverywhere) {
   const Outcome rewritten =
       fxq("rewrite " + digits("digits.script.pt") + " --shape 2x1x8x8 -o " + in("fused.pt"));

@@ -155,6 +155,20 @@ TEST_F(DatasetTest, ListsAllProblemsOfNames) {
   EXPECT_THAT(error_of({x, x, x, x}, options), HasSubstr("one input too many"));
 }
 
+TEST_F(DatasetTest, WholeInputsNeedNotAgree) {
+  DatasetOptions options;
+  options.whole = true;
+  auto dataset =
+      Dataset::open({npy("x.npy", counting(7, 2)), npy("z.npy", counting(5, 1))}, options);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->batch_count(), 1);
+  const auto batch = dataset->next();
+  ASSERT_TRUE(batch.ok() && batch->has_value()) << batch.status();
+  EXPECT_EQ((*batch)->inputs[0].tensor.describe(), "f32[7,2]");
+  EXPECT_EQ((*batch)->inputs[1].tensor.describe(), "f32[5,1]");
+  EXPECT_FALSE(dataset->next()->has_value());
+}
+
 TEST_F(DatasetTest, ListsAllInputsThatDisagree) {
   const std::string message =
       error_of({"a=" + npy("x.npy", counting(7, 2)), "b=" + npy("z.npy", counting(5, 1))});

@@ -115,6 +115,14 @@ class EarlyReturn(nn.Module):
         return x, torch.stack(self.rows(x)).sum(0)
 
 
+class Answers(nn.Module):
+    """Numbers, a flag and text beside tensors; inputs of different lengths."""
+
+    def forward(self, x, y):
+        text = str(x.size(0)) + " rows"
+        return torch.mm(x, y.t()), x.size(0) * 2, bool(y.size(0) > 4), 0.5 * y.size(0), text
+
+
 def _of_rows(name, net):
     def make():
         return Fixture(name, net(), (noise(3, 5, 6),), (noise(4, 16, 6),), traced=False)
@@ -122,9 +130,15 @@ def _of_rows(name, net):
     return make
 
 
+def answers():
+    inputs = (noise(3, 2, 6), noise(4, 5, 6))
+    return Fixture("odd_answers", Answers(), inputs, inputs, traced=False)
+
+
 NETS = {
     "odd_named_tuples": _of_rows("odd_named_tuples", NamedTuples),
     "odd_numbered_dict": _of_rows("odd_numbered_dict", NumberedDict),
     "odd_objects": _of_rows("odd_objects", Objects),
     "odd_early_return": _of_rows("odd_early_return", EarlyReturn),
+    "odd_answers": answers,
 }
