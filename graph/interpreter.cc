@@ -14,6 +14,7 @@
 #include "fxq/graph/leaf_module.h"
 #include "fxq/graph/naming.h"
 #include "fxq/graph/plan_argument.h"
+#include "fxq/graph/verifier.h"
 
 namespace fxq {
 namespace {
@@ -164,7 +165,10 @@ Interpreter::Interpreter(const GraphModule& gm) : gm_(gm), plan_(new Plan) {
       plan_->steps.push_back(std::move(step));
     }
   } catch (const std::exception& error) {
-    plan_->status = absl::InvalidArgumentError(first_lines(error.what()));
+    plan_->status = verify(gm);  // says more
+    if (plan_->status.ok()) {
+      plan_->status = absl::InvalidArgumentError(first_lines(error.what()));
+    }
   }
   for (const auto& [node, index] : last_use) plan_->steps[index].dead.push_back(slots.at(node));
 }

@@ -13,6 +13,7 @@
 #include "fxq/graph/opaque_module.h"
 #include "fxq/graph/problems.h"
 #include "fxq/graph/script_module_tree.h"
+#include "fxq/graph/verifier.h"
 #include "fxq/graph/weighted_bn_module.h"
 
 namespace fxq {
@@ -399,6 +400,7 @@ class ScriptWriter {
 }  // namespace
 
 absl::StatusOr<torch::jit::Module> to_torchscript(const GraphModule& gm) {
+  FXQ_RETURN_IF_ERROR(verify(gm));
   FXQ_RETURN_IF_ERROR(refuse_weighted_bn(gm, "to_torchscript"));
   try {
     return ScriptWriter(gm).write();

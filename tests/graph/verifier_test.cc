@@ -3,9 +3,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/jit/api/module.h>
 
 #include "fxq/graph/op_module.h"
 #include "fxq/graph/text.h"
+#include "fxq/graph/to_torchscript.h"
 
 namespace fxq {
 namespace {
@@ -43,6 +45,14 @@ TEST_F(VerifierTest, AcceptsAGoodGraph) { EXPECT_TRUE(verify(gm_).ok()) << verif
 TEST_F(VerifierTest, Order) {
   graph().move_before(node("sum"), node("conv"));
   expect_fault("%sum (call_function aten::add.Tensor): it uses %conv, which stands after it");
+}
+
+// They said "unordered_map::at".
+TEST_F(VerifierTest, WhatRunsOrWritesABrokenGraphSaysTheSame) {
+  graph().move_before(node("sum"), node("conv"));
+  for (const absl::Status& status : {gm_.forward({}).status(), to_torchscript(gm_).status()}) {
+    EXPECT_THAT(std::string(status.message()), HasSubstr("it uses %conv, which stands after it"));
+  }
 }
 
 TEST_F(VerifierTest, OneOutput) {
