@@ -196,6 +196,10 @@ class Partitioner {
   std::unordered_map<const Node*, int> place_;
 };
 
+std::string counted(size_t count, const char* one, const char* many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
 std::string segment_line(const Segment& segment, size_t index) {
   constexpr size_t kShown = 4;
   std::string names;
@@ -203,7 +207,8 @@ std::string segment_line(const Segment& segment, size_t index) {
     names += fmt::format(" %{}", segment.nodes[i]->name());
   }
   if (segment.nodes.size() > kShown) names += fmt::format(" ... %{}", segment.nodes.back()->name());
-  return fmt::format("  {} {} {} op(s):{}\n", index, segment.device, segment.nodes.size(), names);
+  return fmt::format("  {} {} {}:{}\n", index, segment.device,
+                     counted(segment.nodes.size(), "op", "ops"), names);
 }
 
 }  // namespace
@@ -221,8 +226,9 @@ int64_t Partitions::bytes() const {
 
 std::string Partitions::to_string() const {
   std::string text =
-      fmt::format("{} segments (BPU {}, CPU {}), {} copies, {}\n", segments.size(),
-                  count(kBpuDevice), count(kCpuDevice), boundaries.size(), bytes_text(bytes()));
+      fmt::format("{} (BPU {}, CPU {}), {}, {}\n", counted(segments.size(), "segment", "segments"),
+                  count(kBpuDevice), count(kCpuDevice),
+                  counted(boundaries.size(), "copy", "copies"), bytes_text(bytes()));
   for (size_t i = 0; i < segments.size(); ++i) text += segment_line(segments[i], i);
   for (const Boundary& boundary : boundaries) {
     text += fmt::format("  %{} {} -> {}: {}\n", boundary.value->name(), boundary.from, boundary.to,

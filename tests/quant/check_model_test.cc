@@ -68,7 +68,7 @@ TEST(CheckModelTest, TableOfAModelThatDoesNotPass) {
 TEST(CheckModelTest, AModelThatPasses) {
   const CheckReport report = check(quant_test::kConvReluLinear, March::BAYES);
   EXPECT_TRUE(report.passes) << report.to_string();
-  EXPECT_THAT(report.to_string(), HasSubstr("1 segments (BPU 1, CPU 0), 0 copies"));
+  EXPECT_THAT(report.to_string(), HasSubstr("1 segment (BPU 1, CPU 0), 0 copies"));
   const CheckReport small = check(quant_test::kConvReluLinear, March::BERNOULLI2);
   EXPECT_EQ(row(small, "fc").code, "E001");
   EXPECT_EQ(row(small, "flat").code, "E010");
@@ -92,7 +92,7 @@ graph (%x: f32[2,4]) {
 )",
                                    March::BAYES);
   EXPECT_TRUE(report.passes) << report.to_string();
-  EXPECT_THAT(report.to_string(), HasSubstr("1 segments (BPU 1, CPU 0), 0 copies"));
+  EXPECT_THAT(report.to_string(), HasSubstr("1 segment (BPU 1, CPU 0), 0 copies"));
 }
 
 TEST(CheckModelTest, AMarchWithoutAListSaysSo) {
