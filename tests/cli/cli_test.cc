@@ -125,6 +125,15 @@ TEST_F(CliTest, ExportedFilesAreRunBesideTheGraph) {
           "wants a quantized graph; this one is float", in("r.onnx"));
 }
 
+// "the file's outputs have other sizes than the graph's"
+TEST_F(CliTest, NumbersAmongTheOutputsAreComparedToo) {
+  const std::string model = FXQ_MODELS_DIR "/odd_counts";
+  if (!fs::exists(model + ".script.pt")) GTEST_SKIP() << "no fixture models";
+  const Outcome outcome = fxq("export " + model + ".script.pt --shape 5x6 -o " + in("n.onnx"));
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_TRUE(fs::exists(in("n.onnx")));
+}
+
 TEST_F(CliTest, AxesOfAnExportByHand) {
   const std::string model = "export " + digits("digits.script.pt") + " --shape 4x1x28x28 ";
   const Outcome batch = fxq(model + "--dynamic x:0=B -o " + in("b.onnx"));

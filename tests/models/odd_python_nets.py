@@ -123,6 +123,22 @@ class Answers(nn.Module):
         return torch.mm(x, y.t()), x.size(0) * 2, bool(y.size(0) > 4), 0.5 * y.size(0), text
 
 
+class Counts(nn.Module):
+    """Numbers beside a tensor: of sizes, of data."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 4)
+
+    def forward(self, x):
+        y = F.relu(self.fc(x))
+        above = 0
+        for i in range(x.size(0)):
+            if bool(y[i].sum() > 1):
+                above += 1
+        return y, above, x.size(0) * 2, bool(y.max() > 2)
+
+
 def _of_rows(name, net):
     def make():
         return Fixture(name, net(), (noise(3, 5, 6),), (noise(4, 16, 6),), traced=False)
@@ -141,4 +157,5 @@ NETS = {
     "odd_objects": _of_rows("odd_objects", Objects),
     "odd_early_return": _of_rows("odd_early_return", EarlyReturn),
     "odd_answers": answers,
+    "odd_counts": _of_rows("odd_counts", Counts),
 }
