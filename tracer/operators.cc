@@ -12,6 +12,7 @@
 #include "fxq/tracer/example_runner.h"
 #include "fxq/tracer/rank.h"
 #include "fxq/tracer/script_reader.h"
+#include "fxq/tracer/traced_sizes.h"
 
 namespace fxq {
 namespace {
@@ -124,6 +125,7 @@ void ScriptReader::call_operator(const JitNode* node) {
   }
   if (is_wrapped(node->kind())) return emit_operator(node, args);
   if (fold_identity(node, args) || call_container(node, args)) return;
+  if (fold_fraction(node, args)) return;
   if (fold_number(node, args) || fold_size(node, args) || fold(node, args)) return;
   if (options_.open_blocks && extend_list(node, args)) return;
   emit_operator(node, args);
@@ -319,6 +321,19 @@ bool rounds_down(const Value& mode, const Argument& left, const Argument& right)
 }
 
 }  // namespace
+
+bool ScriptReader::fold_fraction(const JitNode* node, const std::vector<ValuePtr>& args) {
+  if (node->kind() != aten::Int || !args[0]->is(Value::Kind::kNode)) return false;
+  const auto fraction = size_fraction(gm_, args[0]->node);
+  if (!fraction || !is_non_negative(Argument(fraction->number))) return false;
+  const auto by = [&](const char* op, const ValuePtr& left, int64_t right) {
+    return right == 1 ? left : emitter_.call(op, {left, make_constant(right)});
+  };
+  const ValuePtr number = make_node_value(fraction->number, c10::IntType::get());
+  bind(node->output(), by("aten::floordiv.int", by("aten::mul.int", number, fraction->numerator),
+                          fraction->denominator));
+  return true;
+}
 
 // Traces hold sizes as 0-dim tensors: NumToTensor(size), floor_divide, mul, ..., Int. Integers
 // again.

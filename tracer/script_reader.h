@@ -110,6 +110,7 @@ class ScriptReader {
   bool fold_size(const JitNode* node, const std::vector<ValuePtr>& args);
   bool fold_known_size(const JitNode* node, const std::vector<ValuePtr>& args);
   bool fold_rank(const JitNode* node, const ValuePtr& tensor);
+  bool fold_fraction(const JitNode* node, const std::vector<ValuePtr>& args);
   bool fold_number(const JitNode* node, const std::vector<ValuePtr>& args);
   void emit_operator(const JitNode* node, const std::vector<ValuePtr>& args);
 

@@ -81,6 +81,28 @@ class Upsamples(nn.Module):
         return self.head(self.border(self.aligned(self.up(F.relu(self.conv(x))))))
 
 
+class Recomputed(nn.Module):
+    """Sizes that a trace computes in real tensors: floor(float(h) * 1.5)."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3)
+        self.last = nn.Conv2d(4, 4, 3)
+
+    def forward(self, x):
+        x = self.first(x)
+        for factor, mode in ((1.5, "bilinear"), (2.0, "bilinear"), (0.5, "nearest")):
+            corners = False if mode == "bilinear" else None
+            x = F.interpolate(
+                x,
+                scale_factor=factor,
+                mode=mode,
+                align_corners=corners,
+                recompute_scale_factor=True,
+            )
+        return self.last(x)
+
+
 class Encoder(nn.Module):
     """torch's own transformer layer: traced it is attention, scripted it asks what it runs on."""
 
@@ -136,6 +158,7 @@ NETS = {
     "odd_writes": lambda: _net("odd_writes", Writes(), 3, 8, 8),
     "odd_weights": lambda: _net("odd_weights", ComputedWeights(), 3, 8, 8, scripted=False),
     "odd_upsamples": lambda: _net("odd_upsamples", Upsamples(), 3, 8, 8),
+    "odd_recomputed": lambda: _net("odd_recomputed", Recomputed(), 3, 9, 12),
     "odd_doubles": lambda: _net("odd_doubles", Doubles(), 3, 8, 8),
     "odd_heads": lambda: _net("odd_heads", Heads(), 6, 16),
     "odd_encoder": lambda: _net("odd_encoder", Encoder(), 6, 16),
