@@ -76,19 +76,20 @@ absl::StatusOr<Closeness> closeness_of(const GraphModule& reference, const Progr
                        Executor::create(program, executor_options(request)));
   FXQ_ASSIGN_OR_RETURN(const std::vector<HostTensor> outputs,
                        executor->run(to_host_tensors(inputs)));
-  const std::vector<at::Tensor> tensors = flatten_tensors(expected);
+  std::vector<std::string> texts;
+  FXQ_ASSIGN_OR_RETURN(const std::vector<HostTensor> tensors, to_host_tensors(expected, &texts));
   if (outputs.size() != tensors.size()) {
     return absl::InternalError(
         fmt::format("the program has {} outputs, the model {}", outputs.size(), tensors.size()));
   }
   Closeness result;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    const at::Tensor actual = to_at_tensor(outputs[i]);
-    if (actual.sizes() != tensors[i].sizes()) {
+    if (outputs[i].dims() != tensors[i].dims()) {
       ++result.of_other_sizes;
       continue;
     }
-    FXQ_ASSIGN_OR_RETURN(const double sqnr, sqnr_db(tensors[i], actual));
+    FXQ_ASSIGN_OR_RETURN(const double sqnr,
+                         sqnr_db(to_at_tensor(tensors[i]), to_at_tensor(outputs[i])));
     result.worst_sqnr = std::min(result.worst_sqnr, sqnr);
     ++result.compared;
   }

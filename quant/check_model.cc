@@ -36,12 +36,9 @@ class Checker {
 
   absl::Status plan(const CheckOptions& options) {
     for (const std::string& note : gm_.notes) find("W101", note);
-    FXQ_ASSIGN_OR_RETURN(const QConfig standard, get_default_calib_qconfig());
-    QConfigDict qconfigs = options.qconfigs;
-    if (!qconfigs.global) qconfigs.global = standard;
     const bool bpu = has_bpu(report_.march);
     QuantPlanOptions asked{report_.march, false, bpu, &options.hybrid_dict, /*only_report=*/true};
-    FXQ_ASSIGN_OR_RETURN(const QuantPlan plan, plan_quantization(gm_, qconfigs, asked));
+    FXQ_ASSIGN_OR_RETURN(const QuantPlan plan, plan_quantization(gm_, options.qconfigs, asked));
     if (bpu) mark_devices(gm_, plan);
     add_rows(plan.report);
     for (const std::string& note : plan.report.notes) add_note(note);
@@ -209,6 +206,8 @@ absl::Status check_same_march(const GraphModule& graph, March march) {
 }
 
 }  // namespace
+
+CheckOptions::CheckOptions() { qconfigs.global = get_default_calib_qconfig().value(); }
 
 absl::StatusOr<CheckReport> check_model(const GraphModule& graph, March march,
                                         const std::vector<c10::IValue>& inputs,

@@ -20,7 +20,8 @@ struct IValue;
 namespace fxq {
 
 struct CheckOptions {
-  QConfigDict qconfigs;  // without a global one: the default calibration qconfig
+  CheckOptions();
+  QConfigDict qconfigs;  // at first: get_default_calib_qconfig() for all
   HybridDict hybrid_dict;
 };
 

@@ -65,7 +65,8 @@ MaybeRefusal refuse_width(const Node& node, const SupportQuestion& question,
   if (!has_bpu(question.march)) return std::nullopt;
   for (const Node* operand : operands) {
     const bool is_wide = question.is_wide(operand);
-    const bool converts = !is_weighted(node.op()) && !def.contracts;  // to the result's width
+    // To the result's width; an answer has none.
+    const bool converts = !is_weighted(node.op()) && !def.contracts && def.rule != Rule::kAnswers;
     if (converts || (march_bits(question.march, def) & (is_wide ? kQ16 : kQ8)) != 0) continue;
     return Refusal{
         "E009", fmt::format("{} has no {} that reads {}, which %{} is", march_name(question.march),

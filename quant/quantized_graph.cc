@@ -4,6 +4,7 @@
 #include "fxq/base/status.h"
 #include "fxq/graph/artifact.h"
 #include "fxq/quant/provenance.h"
+#include "fxq/quant/quant_op_module.h"
 #include "fxq/quant/reference_interpreter.h"
 #include "fxq/quant/stage.h"
 
@@ -29,7 +30,9 @@ absl::StatusOr<QuantizedGraph> load_quantized(const std::string& path) {
 }
 
 absl::StatusOr<QuantizedGraph> load_quantized(const std::string& path, const LoadOptions& options) {
-  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load(path, options));
+  LoadOptions all = options;  // a graph of another stage is read, to say which
+  for (auto& [kind, factory] : quant_module_factories()) all.factories.emplace(kind, factory);
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load(path, all));
   return QuantizedGraph::from_graph_module(std::move(gm));
 }
 

@@ -131,6 +131,9 @@ TEST_F(CliTest, NumbersAmongTheOutputsAreComparedToo) {
   if (!fs::exists(model + ".script.pt")) GTEST_SKIP() << "no fixture models";
   const Outcome outcome = fxq("export " + model + ".script.pt --shape 5x6 -o " + in("n.onnx"));
   EXPECT_EQ(outcome.code, 0) << outcome.text;
+  const Outcome made =
+      fxq("quantize " + model + ".script.pt --calib " + model + ".calib.npy -o " + in("n.fxq"));
+  EXPECT_EQ(made.code, 0) << made.text;
   EXPECT_TRUE(fs::exists(in("n.onnx")));
 }
 

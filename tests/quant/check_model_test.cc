@@ -158,6 +158,46 @@ graph (%x: f32[1,4,8,8]) {
   EXPECT_EQ(row(report, "s").device, "BPU");
 }
 
+// A config that skips everything was checked as if it skipped nothing.
+TEST(CheckModelTest, NoGlobalQConfigIsNone) {
+  CheckOptions options;
+  options.qconfigs.global = std::nullopt;
+  const CheckReport report = check(R"(
+module @a = conv2d(weight: f32[4,4,1,1], bias: none)
+graph (%x: f32[1,4,8,8]) {
+  %a = conv2d @a(%x) : f32[1,4,8,8]
+  return %a
+}
+)",
+                                   March::BAYES, options);
+  EXPECT_FALSE(report.passes);
+  EXPECT_EQ(row(report, "a").device, "CPU");
+  EXPECT_EQ(row(report, "a").code, "E002");
+}
+
+// argmax read 16 bits on BERNOULLI2, and max was shown with its own qconfig's width.
+TEST(CheckModelTest, AnswersAndSharedScalesHaveTheWidthOfWhatTheyRead) {
+  constexpr const char* kText = R"(
+module @a = conv2d(weight: f32[4,4,1,1], bias: none)
+graph (%x: f32[1,4,8,8]) {
+  %a = conv2d @a(%x) : f32[1,4,8,8]
+  %m = reshape(%a, [1,4,4,16]) : f32[1,4,4,16]
+  %r = argmax(%m, 1, true) : i64[1,1,4,16]
+  return %r
+}
+)";
+  CheckOptions options;
+  options.qconfigs.module_name = {{"a", *get_default_calib_qconfig("qint16")}};
+  const CheckReport bayes = check(kText, March::BAYES, options);
+  EXPECT_TRUE(bayes.passes) << bayes.to_string();
+  EXPECT_EQ(row(bayes, "m").dtype, "int16");
+  const CheckReport bernoulli2 = check(kText, March::BERNOULLI2);
+  EXPECT_TRUE(bernoulli2.passes) << bernoulli2.to_string();
+  const CheckReport wide = check(kText, March::BERNOULLI2, options);
+  EXPECT_FALSE(wide.passes) << wide.to_string();
+  EXPECT_EQ(row(wide, "r").device, "CPU");
+}
+
 TEST(CheckModelTest, WeightsOf16BitsDoNotPass) {
   CheckOptions options;
   QatQConfigOptions wide;

@@ -449,5 +449,12 @@ TEST_F(SavedTest, QuantizedGraph) {
   EXPECT_FALSE(load_observed(path_).ok());
 }
 
+// "module @x_fq: unknown kind of module 'fake_quantize'", thirty lines of it.
+TEST_F(SavedTest, APreparedGraphIsNoQuantizedOne) {
+  ASSERT_TRUE(save(prepared(kConvReluLinear), path_).ok());
+  EXPECT_THAT(std::string(load_quantized(path_).status().message()),
+              HasSubstr("QuantizedGraph wants a graph of stage \"quantized\""));
+}
+
 }  // namespace
 }  // namespace fxq
