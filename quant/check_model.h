@@ -28,7 +28,7 @@ struct CheckOptions {
 struct CheckRow {
   std::string node;
   std::string op;      // "conv2d+add+relu"
-  std::string module;  // owner's path
+  std::string module;  // module_of(its node)
   std::string source;  // "model.py:41"
   std::string device;  // "BPU", "CPU"
   std::string dtype;   // "int8", "int16", "float"; "int8->float": high precision output

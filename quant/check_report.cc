@@ -9,15 +9,16 @@
 namespace fxq {
 namespace {
 
-constexpr size_t kColumns = 7;
+constexpr size_t kColumns = 8;
 using Cells = std::array<std::string, kColumns>;
 
 Cells cells(const CheckRow& row) {
-  return {"%" + row.node, row.op, row.source, row.device, row.dtype, row.code, row.reason};
+  return {"%" + row.node, row.op,    row.module, row.source,
+          row.device,     row.dtype, row.code,   row.reason};
 }
 
 std::string table(const std::vector<CheckRow>& rows) {
-  std::vector<Cells> lines{{"node", "op", "source", "device", "dtype", "code", "reason"}};
+  std::vector<Cells> lines{{"node", "op", "module", "source", "device", "dtype", "code", "reason"}};
   for (const CheckRow& row : rows) lines.push_back(cells(row));
   std::array<size_t, kColumns> widths{};
   for (const Cells& line : lines) {

@@ -105,7 +105,8 @@ std::string describe_call(const Node& node) {
   const std::string_view op =
       node.op() == OpId::kNone ? std::string_view(node.target()) : op_def(node.op()).name;
   std::string text = fmt::format("%{} ({})", node.name(), op);
-  if (!node.owner.path.empty()) text += fmt::format(" in '{}'", node.owner.path);
+  const std::string path = module_of(node);
+  if (!path.empty()) text += fmt::format(" in '{}'", path);
   if (!node.source.empty()) text += " at " + node.source;
   return text;
 }

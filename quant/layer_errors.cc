@@ -15,6 +15,7 @@
 #include "fxq/quant/fake_quantize.h"
 #include "fxq/quant/float_calls.h"
 #include "fxq/quant/quant_op_module.h"
+#include "fxq/quant/quant_report.h"
 
 namespace fxq {
 namespace {
@@ -192,7 +193,7 @@ LayerError LayerComparison::error_of(const Node& node, const Sums& sums) const {
   LayerError error;
   error.node = node.name();
   error.op = node.op() == OpId::kNone ? node.target() : std::string(op_def(node.op()).name);
-  error.module = node.is(NodeKind::kCallModule) ? node.target() : node.owner.path;
+  error.module = module_of(node);
   error.fake_sqnr_db = sums.fake.sqnr_db();
   error.int8_sqnr_db = sums.integers.sqnr_db();
   error.local_sqnr_db = sums.local.sqnr_db();

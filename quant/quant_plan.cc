@@ -207,7 +207,7 @@ class Planner {
     status.node = node.name();
     const OpDef& def = op_def(node.op());
     status.op = node.op() != OpId::kNone ? std::string(def.name) : node.target();
-    status.module = node.owner.path;
+    status.module = module_of(node);
     status.source = node.source;
     if (refusal) {
       status.code = refusal->code;

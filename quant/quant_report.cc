@@ -5,7 +5,13 @@
 
 #include <algorithm>
 
+#include "fxq/graph/node.h"
+
 namespace fxq {
+
+std::string module_of(const Node& node) {
+  return node.is(NodeKind::kCallModule) ? node.target() : node.owner.path;
+}
 
 std::string_view op_mode_name(OpMode mode) {
   switch (mode) {

@@ -6,13 +6,18 @@
 
 namespace fxq {
 
+class Node;
+
 enum class OpMode : uint8_t { kInt8, kInt16, kFloat };
 std::string_view op_mode_name(OpMode mode);  // "int8"
+
+// "features.0": the module that a call is of, or is in.
+std::string module_of(const Node& node);
 
 struct OpStatus {
   std::string node;
   std::string op;      // "conv2d", "aten::special_i0e"
-  std::string module;  // owner's path
+  std::string module;  // module_of
   OpMode mode = OpMode::kFloat;
   std::string code;    // "E001" (reason_codes.def); "" for integer ops, or "W107"
   std::string reason;  // "no integer kernel"

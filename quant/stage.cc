@@ -128,7 +128,7 @@ QuantReport report_of(const GraphModule& gm) {
     OpStatus status;
     status.node = node->name();
     status.op = node->op() == OpId::kNone ? node->target() : std::string(op_def(node->op()).name);
-    status.module = node->owner.path;
+    status.module = module_of(*node);
     status.source = node->source;
     auto it = floats.find(node->name());
     if (it == floats.end()) {
