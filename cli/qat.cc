@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 
 #include "fxq/base/file.h"
@@ -65,6 +66,27 @@ absl::StatusOr<std::unique_ptr<BatchSource>> open_samples(const QuantizeJob& job
   return absl::Status(status.code(), fmt::format("{}: {}", labels_file, message_of(status)));
 }
 
+// The float model and how it is calibrated.
+absl::StatusOr<std::string> origin_of(const QuantizeArguments& job, const Settings& settings) {
+  FXQ_ASSIGN_OR_RETURN(const std::string hash, file_hash(job.model));
+  return fmt::format(
+      "model={} observer={} equalize={} bias_correction={} hybrid={} with_bn={} limit={} batch={} "
+      "preprocess={}",
+      hash, job.observer.empty() ? settings.config.observer.value_or("") : job.observer,
+      job.equalize, job.bias_correction, job.hybrid, job.with_bn, settings.limit.value_or(0),
+      settings.batch, settings.config.preprocess);
+}
+
+absl::Status check_apart(const QatArguments& arguments, const std::string& checkpoint) {
+  std::vector<std::string> read = files_read(arguments.job);
+  for (const std::string& file : {arguments.labels, arguments.validation_labels}) {
+    read.push_back(file);
+  }
+  for (const std::string& file : arguments.validation) read.push_back(file);
+  return check_files_apart(
+      {arguments.job.output, arguments.job.prepared, checkpoint, checkpoint + ".best"}, read);
+}
+
 absl::StatusOr<TrainOptions> read_options(const QatArguments& arguments, const Settings& settings) {
   TrainOptions options;
   options.distillation = kDistillation;
@@ -76,6 +98,8 @@ absl::StatusOr<TrainOptions> read_options(const QatArguments& arguments, const S
   if (arguments.shift > 0) options.shift = arguments.shift;
   options.checkpoint =
       arguments.checkpoint.empty() ? arguments.job.output + ".checkpoint" : arguments.checkpoint;
+  FXQ_RETURN_IF_ERROR(check_apart(arguments, options.checkpoint));
+  FXQ_ASSIGN_OR_RETURN(options.origin, origin_of(arguments.job, settings));
   FXQ_RETURN_IF_ERROR(check_writable(options.checkpoint));
   FXQ_RETURN_IF_ERROR(check_writable(options.checkpoint + ".best"));
   return options;
@@ -188,7 +212,7 @@ absl::Status check_no_worse(double top1, double calibrated, int64_t samples, dou
 }
 
 absl::Status qat(const QatArguments& arguments) {
-  FXQ_RETURN_IF_ERROR(check_writable(arguments.job.output));
+  FXQ_RETURN_IF_ERROR(check_outputs(arguments.job));
   FXQ_ASSIGN_OR_RETURN(QuantizeJob job, QuantizeJob::open(arguments.job));
   FXQ_ASSIGN_OR_RETURN(TrainOptions options, read_options(arguments, job.settings()));
   FXQ_ASSIGN_OR_RETURN(const auto data, open_samples(job, arguments.job.calib, arguments.labels));
@@ -240,6 +264,11 @@ absl::Status qat(const QatArguments& arguments) {
   return absl::OkStatus();
 }
 
+std::string is_positive(const std::string& text) {
+  const double number = std::strtod(text.c_str(), nullptr);
+  return number > 0 && std::isfinite(number) ? "" : text + " is no positive number";
+}
+
 void add_training_options(CLI::App& app, QatArguments& arguments) {
   app.add_option("--data", arguments.job.calib, "Training samples: .npy, .npz, .pt, pictures")
       ->required();
@@ -254,7 +283,7 @@ void add_training_options(CLI::App& app, QatArguments& arguments) {
   app.add_option("--train-batch", arguments.train_batch, "Samples per training step (default 32)")
       ->check(positive_number());
   app.add_option("--learning-rate", arguments.rate, "Of the first step (default 0.01)")
-      ->check(CLI::PositiveNumber);
+      ->check(is_positive);
   app.add_flag("--flip", arguments.flip, "Augmentation: mirror pictures left to right, by chance");
   app.add_option("--shift", arguments.shift, "Augmentation: move pictures by up to so many pixels")
       ->check(positive_number());

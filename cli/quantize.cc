@@ -116,7 +116,7 @@ void print_torchscript(const GraphModule& gm, const std::string& path) {
 }
 
 absl::Status quantize(const QuantizeArguments& arguments) {
-  FXQ_RETURN_IF_ERROR(check_writable(arguments.output));
+  FXQ_RETURN_IF_ERROR(check_outputs(arguments));
   FXQ_ASSIGN_OR_RETURN(QuantizeJob job, QuantizeJob::open(arguments));
   const Settings& settings = job.settings();
   FXQ_ASSIGN_OR_RETURN(const ObservedGraphModule observed, job.calibrated(settings.qconfigs));

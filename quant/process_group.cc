@@ -33,13 +33,16 @@ std::shared_ptr<ProcessGroup> process_group() {
   return current().group;
 }
 
-absl::Status average_gradients(const std::vector<at::Tensor>& parameters) {
+absl::Status average_gradients(const std::vector<at::Tensor>& parameters, double share) {
   const auto group = process_group();
   if (!group || group->size() == 1) return absl::OkStatus();
+  const double even = 1.0 / static_cast<double>(group->size());
+  const double weight = share > 0 ? share / even : 1.0;
   const at::NoGradGuard no_grad;
   for (const at::Tensor& parameter : parameters) {
     at::Tensor& gradient = parameter.mutable_grad();
     if (!gradient.defined()) gradient = at::zeros_like(parameter);
+    if (weight != 1.0) gradient.mul_(weight);
     FXQ_RETURN_IF_ERROR(group->all_reduce(gradient, ProcessGroup::Reduction::kSum));
     gradient.div_(group->size());
   }

@@ -154,6 +154,7 @@ absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> 
   }
   const absl::Status learned = backward(outputs, batch.labels, soft);
   int64_t hits = count_hits(outputs, batch.labels), count = batch.labels.size(0);
+  const auto mine = static_cast<double>(count);
   FXQ_RETURN_IF_ERROR(add_up(learned, hits, count));
   if (!std::isfinite(last_loss)) {
     return absl::AbortedError(fmt::format(
@@ -161,7 +162,7 @@ absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> 
         "gradient_clip (it is {}) may help",
         last_loss, options.learning_rate, options.gradient_clip));
   }
-  FXQ_RETURN_IF_ERROR(average_gradients(optimizer.parameters()));
+  FXQ_RETURN_IF_ERROR(average_gradients(optimizer.parameters(), mine / static_cast<double>(count)));
   optimizer.step(scheduled_rate(options, at.total, steps_per_epoch * options.epochs));
   ++at.step;
   ++at.total;

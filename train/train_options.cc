@@ -135,11 +135,12 @@ std::string run_settings(const TrainOptions& options) {
   return fmt::format(
       "optimizer={} learning_rate={} momentum={} weight_decay={} schedule={} gradient_clip={} "
       "epochs={} batch={} seed={} distillation={} temperature={} freeze_after={} patience={} "
-      "horizontal_flip={} shift={} freeze_bn_after={}",
+      "horizontal_flip={} shift={} freeze_bn_after={}{}",
       options.optimizer, options.learning_rate, options.momentum, options.weight_decay,
       options.schedule, options.gradient_clip, options.epochs, options.batch, options.seed,
       options.distillation, options.temperature, options.freeze_after, options.patience,
-      options.horizontal_flip, options.shift, options.freeze_bn_after.value_or(1));
+      options.horizontal_flip, options.shift, options.freeze_bn_after.value_or(1),
+      options.origin.empty() ? "" : " " + options.origin);
 }
 
 }  // namespace fxq

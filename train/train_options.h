@@ -53,6 +53,9 @@ struct TrainOptions {
   int64_t patience = 0;  // epochs without a better validation top-1 that end the run; 0: all epochs
   std::string checkpoint;        // file to save the run to and to resume it from; "": none
   int64_t checkpoint_every = 0;  // steps; 0: after each epoch
+  // What else the run depends on (the float model, its calibration): a checkpoint of a run with
+  // another one is refused.
+  std::string origin;
   // f(outputs, labels) -> scalar; unset: cross entropy.
   std::function<at::Tensor(const at::Tensor&, const at::Tensor&)> loss;
   // Called before the first step of every epoch (of this process) with its position; `step` is the

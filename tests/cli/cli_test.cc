@@ -185,6 +185,7 @@ TEST_F(QatCliTest, InterruptedItGoesOnToTheSameEnd) {
   const int status = std::system(interrupted.c_str());
   ASSERT_EQ(WEXITSTATUS(status), 130) << *read_file(in("log"));
   EXPECT_THAT(*read_file(in("log")), HasSubstr("the same command goes on from"));
+  refused(command + " --observer kl", "is of a run with other settings", in("parts.fxq"));
   const Outcome resumed = fxq(command);
   ASSERT_EQ(resumed.code, 0) << resumed.text;
   EXPECT_THAT(resumed.text, HasSubstr("resuming from " + checkpoint));
@@ -198,6 +199,23 @@ TEST_F(QatCliTest, SaysWhatIsWrong) {
   refused("qat " + digits("digits.script.pt") + " --data " + digits("calib_images.npy") +
               " --labels " + digits("test_labels.npy") + " -o " + in("no.fxq"),
           "test_labels.npy: ", in("no.fxq"));
+}
+
+// It wrote the model, and then removed it as the checkpoint; --restart removed labels.
+TEST_F(QatCliTest, FilesThatAreReadAreNotWritten) {
+  fs::copy_file(digits("digits.script.pt"), in("m.pt"));
+  const std::string run = "qat " + in("m.pt") + " --data " + digits("test_images.npy") +
+                          " --labels " + digits("test_labels.npy");
+  refused(run + " -o " + in("m.pt"), "m.pt would be overwritten");
+  refused(run + " -o " + in("o.fxq") + " --checkpoint " + in("./o.fxq"), "would be overwritten");
+  refused(run + " -o " + in("o.fxq") + " --prepared " + in("o.fxq"), "would be overwritten");
+  refused(run + " --restart -o " + in("o.fxq") + " --checkpoint " + in("m.pt"),
+          "m.pt would be overwritten");
+  refused("quantize " + in("m.pt") + " --calib " + digits("test_images.npy") + " -o " + in("m.pt"),
+          "m.pt would be overwritten");
+  EXPECT_TRUE(fs::exists(in("m.pt")));
+  refused(run + " -o " + in("o.fxq") + " --prepared " + in("none/p.fxq"), "cannot create");
+  refused(run + " -o " + in("o.fxq") + " --learning-rate nan", "nan is no positive number");
 }
 
 TEST_F(QatCliTest, LabelsWithoutAClassAreNamedBeforeTraining) {
