@@ -108,15 +108,15 @@ QConfigDict synchronised() {
 }
 
 // Folded batch norms: their statistics are those of the process alone.
-ObservedGraphModule trained(int64_t epochs) {
+ObservedGraphModule trained(int64_t batch) {
   PrepareOptions prepare;
   prepare.qat_mode = QatMode::FuseBN;
   auto model = prepare_qat_fx(tiny_net(), synchronised(), prepare);
   EXPECT_TRUE(model.ok()) << model.status();
   TrainOptions options;
   options.learning_rate = 0.05;
-  options.batch = 16;
-  options.epochs = epochs;
+  options.batch = batch;
+  options.epochs = 3;
   auto trainer = QatTrainer::create(*std::move(model), options);
   auto data = tiny_data(64, 1);
   const auto report = trainer->fit(*data);
@@ -130,20 +130,20 @@ std::map<std::string, at::Tensor> scales(const ObservedGraphModule& model) {
   return result;
 }
 
-TEST_F(GlooTest, TwoProcessesTrainAsOne) {
+void expect_as_one(const std::string& test, int64_t batch) {
   const std::string file = folder() + "/trained.fxq";
   if (own_rank() >= 0) {
     set_process_group(group());
-    const auto model = trained(3);
+    const auto model = trained(batch);
     if (own_rank() == 0) {
       EXPECT_TRUE(save(model, file).ok());
     }
     return;
   }
-  run_two("GlooTest.TwoProcessesTrainAsOne");
+  run_two(test);
   auto both = load_observed(file);
   ASSERT_TRUE(both.ok()) << both.status();
-  const auto alone = trained(3);
+  const auto alone = trained(batch);
   const auto expected = scales(alone), actual = scales(*both);
   ASSERT_EQ(actual.size(), expected.size());
   for (const auto& [path, scale] : expected) {
@@ -155,6 +155,11 @@ TEST_F(GlooTest, TwoProcessesTrainAsOne) {
     EXPECT_TRUE(others[i].allclose(parameters[i], 1e-3, 1e-4)) << i;
   }
 }
+
+TEST_F(GlooTest, TwoProcessesTrainAsOne) { expect_as_one("GlooTest.TwoProcessesTrainAsOne", 16); }
+
+// Of 15 samples one process has 7: its gradients counted as much as those of 8.
+TEST_F(GlooTest, UnevenPartsTrainAsOne) { expect_as_one("GlooTest.UnevenPartsTrainAsOne", 15); }
 
 TEST_F(GlooTest, OptionsAreChecked) {
   GlooOptions options;
