@@ -3,7 +3,6 @@
 #include "fxq/cli/feed.h"
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/scalar_tensor.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/serialization/pickle.h>
 
@@ -242,10 +241,7 @@ absl::StatusOr<std::vector<HostTensor>> to_host_tensors(const c10::IValue& resul
   } else if (result.isGenericDict()) {
     for (const auto& entry : result.toGenericDict()) FXQ_RETURN_IF_ERROR(append(entry.value()));
   } else if (result.isScalar()) {
-    const at::Scalar number = result.toScalar();
-    const bool real = number.isFloatingPoint() || number.isComplex();
-    FXQ_RETURN_IF_ERROR(append(real ? at::scalar_tensor(number)  // as torch.tensor(1.5): f32
-                                    : at::scalar_tensor(number, number.type())));
+    FXQ_RETURN_IF_ERROR(append(number_tensor(result.toScalar())));
   } else if (result.isString()) {
     texts->push_back(result.toStringRef());
   } else if (!result.isNone()) {

@@ -18,7 +18,6 @@
 #include "fxq/cli/onnx_runtime.h"
 #include "fxq/export/cut_model.h"
 #include "fxq/export/prepared_form.h"
-#include "fxq/graph/tensor_convert.h"
 #include "fxq/quant/compare.h"
 #include "fxq/quant/reference_interpreter.h"
 #include "fxq/runtime/isa.h"
@@ -46,11 +45,7 @@ absl::StatusOr<Tensors> run_graph(const GraphModule& model,
   for (const c10::IValue& input : inputs) clones.push_back(input.deepcopy());
   GraphModule own = copy.copy(GraphModule::Copy::kCloneBuffers);
   FXQ_ASSIGN_OR_RETURN(const c10::IValue result, ReferenceInterpreter(own).run(std::move(clones)));
-  std::vector<std::string> texts;  // no file has them
-  FXQ_ASSIGN_OR_RETURN(const std::vector<HostTensor> outputs, to_host_tensors(result, &texts));
-  Tensors tensors;
-  for (const HostTensor& output : outputs) tensors.push_back(to_at_tensor(output));
-  return tensors;
+  return flatten_tensors(result);
 }
 
 double worst_sqnr(const Tensors& reference, const Tensors& test) {

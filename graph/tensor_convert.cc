@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <fmt/format.h>
 
 #include <array>
@@ -52,6 +53,11 @@ absl::StatusOr<HostTensor> to_host_tensor(const at::Tensor& tensor) {
   auto owner = std::make_shared<at::Tensor>(tensor.detach().cpu().contiguous());
   auto* bytes = static_cast<std::byte*>(owner->data_ptr());
   return HostTensor(*dtype, owner->sizes().vec(), bytes, owner);
+}
+
+at::Tensor number_tensor(const at::Scalar& number) {
+  const bool is_real = !number.isIntegral(/*includeBool=*/true);
+  return is_real ? at::scalar_tensor(number) : at::scalar_tensor(number, number.type());
 }
 
 at::Tensor to_at_tensor(const HostTensor& tensor) {

@@ -15,6 +15,8 @@ namespace fxq {
 // Row-major; shares the bytes when the tensor is already contiguous on the CPU (the result keeps
 // the tensor alive). Unimplemented for dtypes that we have no name for (complex, quantized).
 absl::StatusOr<HostTensor> to_host_tensor(const at::Tensor& tensor);
+// What torch.tensor makes of a number: i64, bool, or f32 for 1.5.
+at::Tensor number_tensor(const at::Scalar& number);
 // Shares the bytes with `tensor`.
 at::Tensor to_at_tensor(const HostTensor& tensor);
 

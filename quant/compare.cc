@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "fxq/base/status.h"
+#include "fxq/graph/tensor_convert.h"
 #include "fxq/quant/reference_interpreter.h"
 
 namespace fxq {
@@ -17,6 +18,8 @@ namespace {
 void append_tensors(const c10::IValue& value, std::vector<at::Tensor>& all) {
   if (value.isTensor()) {
     all.push_back(value.toTensor());
+  } else if (value.isScalar()) {
+    all.push_back(number_tensor(value.toScalar()));
   } else if (value.isList()) {
     for (const c10::IValue& item : value.toListRef()) append_tensors(item, all);
   } else if (value.isTuple()) {

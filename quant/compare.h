@@ -22,7 +22,7 @@ absl::StatusOr<double> sqnr_db(const c10::IValue& reference, const c10::IValue& 
 // alike is left out; in one only: infinity.
 absl::StatusOr<double> max_relative_difference(const c10::IValue& a, const c10::IValue& b);
 
-// All tensors of a result, in order.
+// All tensors of a result, in order; numbers as 0-dim ones.
 std::vector<at::Tensor> flatten_tensors(const c10::IValue& value);
 
 // Every tensor value of a run, by node name; integers dequantized. Runs integer nodes on reference

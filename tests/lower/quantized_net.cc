@@ -49,24 +49,6 @@ absl::StatusOr<QuantizedGraph> quantize(const FixtureNet& net, const QuantizeNet
   return convert_fx(observed);
 }
 
-namespace {
-
-// A program's outputs: numbers are 0-dim tensors.
-std::vector<at::Tensor> answers(const c10::IValue& result) {
-  if (!result.isTuple()) return flatten_tensors(result);
-  std::vector<at::Tensor> all;
-  for (const c10::IValue& item : result.toTupleRef().elements()) {
-    if (item.isScalar()) {
-      all.push_back(at::scalar_tensor(item.toScalar(), item.toScalar().type()));
-      continue;
-    }
-    for (const at::Tensor& tensor : answers(item)) all.push_back(tensor);
-  }
-  return all;
-}
-
-}  // namespace
-
 std::string difference(const QuantizedGraph& model, Executor& executor,
                        const std::vector<std::vector<int64_t>>& shapes) {
   std::vector<c10::IValue> values;
@@ -83,7 +65,7 @@ std::string difference(const QuantizedGraph& model, Executor& executor,
   if (!expected.ok()) return "reference: " + expected.status().ToString();
   const auto actual = executor.run(inputs);
   if (!actual.ok()) return "program: " + actual.status().ToString();
-  const std::vector<at::Tensor> tensors = answers(*expected);
+  const std::vector<at::Tensor> tensors = flatten_tensors(*expected);
   if (tensors.size() != actual->size()) {
     return fmt::format("{} outputs instead of {}", actual->size(), tensors.size());
   }
