@@ -105,9 +105,7 @@ absl::StatusOr<ObservedGraphModule> load_observed(const std::string& path) {
 
 absl::StatusOr<ObservedGraphModule> load_observed(const std::string& path,
                                                   const LoadOptions& options) {
-  LoadOptions all = options;
-  for (auto& [kind, factory] : quant_module_factories()) all.factories.emplace(kind, factory);
-  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load(path, all));
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load_quant_graph(path, options));
   return ObservedGraphModule::from_graph_module(std::move(gm));
 }
 

@@ -16,10 +16,6 @@ namespace {
 
 using MaybeRefusal = std::optional<Refusal>;
 
-bool asks_for_int16(const QConfig& qconfig) {
-  return qconfig.activation && qconfig.activation->options().observer_kwargs.dtype == DType::kI16;
-}
-
 std::string_view width(bool wide) { return wide ? "int16" : "int8"; }
 
 // Ops of the table only; code that has no schema is TorchScript.
@@ -54,7 +50,7 @@ MaybeRefusal refuse_width(const Node& node, const SupportQuestion& question,
                           const std::vector<Node*>& operands) {
   const OpDef& def = op_def(node.op());
   const bool shares = shares_operand(node) && has_bpu(question.march) && !operands.empty();
-  const bool wide = shares ? question.is_wide(operands[0]) : asks_for_int16(*question.qconfig);
+  const bool wide = shares ? question.is_wide(operands[0]) : asks_for_int16(question.qconfig);
   const bool observed = question.qconfig->activation && def.rule != Rule::kAnswers;
   const uint8_t out =
       shares ? march_bits(question.march, def) : march_out_bits(question.march, def);
@@ -165,6 +161,11 @@ bool may_be_quantized(const Type& type) {
   }
   if (type.kind == Type::Kind::kUnknown) return true;
   return type.is_tensor() && type.dtype.value_or(DType::kF32) == DType::kF32;
+}
+
+bool asks_for_int16(const QConfig* qconfig) {
+  return qconfig && qconfig->activation &&
+         qconfig->activation->options().observer_kwargs.dtype == DType::kI16;
 }
 
 std::optional<Refusal> refuse_integers(const Node& node, const SupportQuestion& question) {

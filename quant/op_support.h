@@ -28,6 +28,9 @@ struct SupportQuestion {
   std::function<bool(const Node*)> is_wide;
 };
 
+// An activation of qint16; false for null.
+bool asks_for_int16(const QConfig* qconfig);
+
 // nullopt: the call runs in integers.
 std::optional<Refusal> refuse_integers(const Node& node, const SupportQuestion& question);
 

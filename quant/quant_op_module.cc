@@ -241,4 +241,9 @@ std::map<std::string, ModuleFactory> quant_module_factories() {
   return factories;
 }
 
+absl::StatusOr<GraphModule> load_quant_graph(const std::string& path, LoadOptions options) {
+  for (auto& [kind, factory] : quant_module_factories()) options.factories.emplace(kind, factory);
+  return load(path, options);
+}
+
 }  // namespace fxq

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "fxq/graph/artifact.h"
 #include "fxq/graph/op_module.h"
 #include "fxq/graph/text.h"
 #include "fxq/quant/fake_quantize.h"
@@ -63,6 +64,9 @@ class QuantOpModule : public OpModule {
 // its batch norm.
 absl::StatusOr<std::shared_ptr<QuantOpModule>> make_quant_op_module(
     const OpModule& op, const FakeQuantizeFactory& weight);
+
+// The graph of a file at any stage of quantization.
+absl::StatusOr<GraphModule> load_quant_graph(const std::string& path, LoadOptions options);
 
 // Factories for parsing and loading prepared graphs: "fake_quantize", "fq_conv2d", ...
 std::map<std::string, ModuleFactory> quant_module_factories();

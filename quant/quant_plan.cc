@@ -163,12 +163,7 @@ class Planner {
     }
     const bool asked = value->is_call() && !is_plumbing(*value);
     const QConfig* qconfig = asked ? resolver_.find(*value) : reader;
-    return asks_for_16_bits(qconfig);
-  }
-
-  static bool asks_for_16_bits(const QConfig* qconfig) {
-    return qconfig && qconfig->activation &&
-           qconfig->activation->options().observer_kwargs.dtype == DType::kI16;
+    return asks_for_int16(qconfig);
   }
 
   absl::Status check_devices() {
@@ -214,8 +209,8 @@ class Planner {
       status.reason = refusal->reason;
     } else {
       const Node* source = shares_operand(node) ? OpView(gm_, &node).operand(0) : nullptr;
-      status.mode = (source ? is_wide(source, qconfig) : asks_for_16_bits(qconfig)) ? OpMode::kInt16
-                                                                                    : OpMode::kInt8;
+      const bool wide = source ? is_wide(source, qconfig) : asks_for_int16(qconfig);
+      status.mode = wide ? OpMode::kInt16 : OpMode::kInt8;
       if (runs_through_float(gm_, node, options_.march)) {
         status.code = "W107";
         status.reason = "has no integer kernel here: float32 between dequantize and quantize";

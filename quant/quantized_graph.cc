@@ -30,9 +30,7 @@ absl::StatusOr<QuantizedGraph> load_quantized(const std::string& path) {
 }
 
 absl::StatusOr<QuantizedGraph> load_quantized(const std::string& path, const LoadOptions& options) {
-  LoadOptions all = options;  // a graph of another stage is read, to say which
-  for (auto& [kind, factory] : quant_module_factories()) all.factories.emplace(kind, factory);
-  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load(path, all));
+  FXQ_ASSIGN_OR_RETURN(GraphModule gm, load_quant_graph(path, options));
   return QuantizedGraph::from_graph_module(std::move(gm));
 }
 
