@@ -33,11 +33,16 @@ std::shared_ptr<ProcessGroup> process_group() {
   return current().group;
 }
 
-absl::Status average_gradients(const std::vector<at::Tensor>& parameters, double share) {
+absl::Status average_gradients(const std::vector<at::Tensor>& parameters) {
+  const auto group = process_group();
+  return average_gradients(parameters, 1, group ? group->size() : 1);
+}
+
+absl::Status average_gradients(const std::vector<at::Tensor>& parameters, int64_t own,
+                               int64_t all) {
   const auto group = process_group();
   if (!group || group->size() == 1) return absl::OkStatus();
-  const double even = 1.0 / static_cast<double>(group->size());
-  const double weight = share > 0 ? share / even : 1.0;
+  const double weight = static_cast<double>(own * group->size()) / static_cast<double>(all);
   const at::NoGradGuard no_grad;
   for (const at::Tensor& parameter : parameters) {
     at::Tensor& gradient = parameter.mutable_grad();

@@ -30,10 +30,11 @@ void set_process_group(std::shared_ptr<ProcessGroup> group);
 std::shared_ptr<ProcessGroup> process_group();
 
 // Averages the gradients of the parameters over the group, in their order: call it between
-// backward() and the optimizer's step. Parameters without a gradient count as zero. `share`: this
-// process's part of all samples of the step, for mean losses over parts of different sizes; 0: as
-// large as the others'.
-absl::Status average_gradients(const std::vector<at::Tensor>& parameters, double share = 0);
+// backward() and the optimizer's step. Parameters without a gradient count as zero.
+absl::Status average_gradients(const std::vector<at::Tensor>& parameters);
+// Those of losses that are means over parts of different sizes: this process had `own` of `all`
+// samples.
+absl::Status average_gradients(const std::vector<at::Tensor>& parameters, int64_t own, int64_t all);
 // Every process goes on with process 0's tensors.
 absl::Status broadcast_tensors(const std::vector<at::Tensor>& tensors);
 

@@ -77,12 +77,13 @@ absl::Span<const int64_t> own_part(absl::Span<const int64_t> samples) {
 // Every process needs a part of every batch.
 absl::Status check_parts(const TrainOptions& options, int64_t samples) {
   const auto group = process_group();
-  const int64_t smallest = std::min(options.batch, samples);
+  const int64_t last = samples % options.batch;
+  const int64_t smallest = last > 0 ? last : options.batch;
   if (!group || smallest >= group->size()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      fmt::format("{} processes share batches of {} samples: some would have none; options.batch "
-                  "({}, of all processes together) and the samples ({}) are at least as many",
-                  group->size(), smallest, options.batch, samples));
+  return absl::InvalidArgumentError(fmt::format(
+      "{} processes share a batch of {} samples, and some would have none: options.batch "
+      "is {}, of all processes together, and leaves so many of {} samples; choose another",
+      group->size(), smallest, options.batch, samples));
 }
 
 // What process 0 has found decides: where statistics are each process's own, so is top-1.
@@ -153,8 +154,8 @@ absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> 
     FXQ_RETURN_IF_ERROR(check_labels(batch.labels, outputs.size(1), own));
   }
   const absl::Status learned = backward(outputs, batch.labels, soft);
-  int64_t hits = count_hits(outputs, batch.labels), count = batch.labels.size(0);
-  const auto mine = static_cast<double>(count);
+  const int64_t mine = batch.labels.size(0);
+  int64_t hits = count_hits(outputs, batch.labels), count = mine;
   FXQ_RETURN_IF_ERROR(add_up(learned, hits, count));
   if (!std::isfinite(last_loss)) {
     return absl::AbortedError(fmt::format(
@@ -162,7 +163,7 @@ absl::Status QatTrainer::Run::step(BatchSource& data, absl::Span<const int64_t> 
         "gradient_clip (it is {}) may help",
         last_loss, options.learning_rate, options.gradient_clip));
   }
-  FXQ_RETURN_IF_ERROR(average_gradients(optimizer.parameters(), mine / static_cast<double>(count)));
+  FXQ_RETURN_IF_ERROR(average_gradients(optimizer.parameters(), mine, count));
   optimizer.step(scheduled_rate(options, at.total, steps_per_epoch * options.epochs));
   ++at.step;
   ++at.total;
