@@ -37,7 +37,8 @@ absl::Status quantize_weights(GraphModule& gm, const QuantPlan& plan, bool calib
     const QConfig& qconfig = *plan.integer_ops.at(node);
     const auto module = make_quant_op_module(*op, qconfig.weight.value_or(standard));
     if (!module.ok()) {
-      problems.add(fmt::format("  %{}: {}", node->name(), std::string(module.status().message())));
+      problems.add(
+          fmt::format("  {}: {}", describe_call(*node), std::string(module.status().message())));
       continue;
     }
     (*module)->train(op->is_training());
