@@ -15,6 +15,7 @@
 #include "fxq/cli/model_file.h"
 #include "fxq/cli/onnx_runtime.h"
 #include "fxq/cli/validate_onnx.h"
+#include "fxq/cli/written_files.h"
 #include "fxq/export/onnx_export.h"
 
 namespace fxq {
@@ -233,6 +234,7 @@ void print_summary(const ExportArguments& arguments, const ExportSummary& summar
 }
 
 absl::Status export_model(const ExportArguments& arguments) {
+  FXQ_RETURN_IF_ERROR(check_written({arguments.output}, {arguments.model}));
   FXQ_ASSIGN_OR_RETURN(const ModelKind kind, model_kind(arguments.model));
   const Draft draft(arguments.output);
   ExportArguments drafted = arguments;

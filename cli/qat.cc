@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "fxq/base/file.h"
 #include "fxq/base/status.h"
 #include "fxq/cli/command.h"
 #include "fxq/cli/feed.h"
@@ -14,6 +13,7 @@
 #include "fxq/cli/quantize_job.h"
 #include "fxq/cli/terminal/interrupt.h"
 #include "fxq/cli/terminal/progress.h"
+#include "fxq/cli/written_files.h"
 #include "fxq/data/labels.h"
 #include "fxq/quant/convert_fx.h"
 #include "fxq/quant/prepare_fx.h"
@@ -77,13 +77,17 @@ absl::StatusOr<std::string> origin_of(const QuantizeArguments& job, const Settin
       settings.batch, settings.config.preprocess);
 }
 
-absl::Status check_apart(const QatArguments& arguments, const std::string& checkpoint) {
+std::string checkpoint_of(const QatArguments& arguments) {
+  return arguments.checkpoint.empty() ? arguments.job.output + ".checkpoint" : arguments.checkpoint;
+}
+
+absl::Status check_files(const QatArguments& arguments) {
   std::vector<std::string> read = files_read(arguments.job);
-  for (const std::string& file : {arguments.labels, arguments.validation_labels}) {
-    read.push_back(file);
-  }
-  for (const std::string& file : arguments.validation) read.push_back(file);
-  return check_files_apart(
+  read.insert(read.end(), arguments.validation.begin(), arguments.validation.end());
+  read.push_back(arguments.labels);
+  if (!arguments.validation_labels.empty()) read.push_back(arguments.validation_labels);
+  const std::string checkpoint = checkpoint_of(arguments);
+  return check_written(
       {arguments.job.output, arguments.job.prepared, checkpoint, checkpoint + ".best"}, read);
 }
 
@@ -96,12 +100,8 @@ absl::StatusOr<TrainOptions> read_options(const QatArguments& arguments, const S
   if (arguments.rate > 0) options.learning_rate = arguments.rate;
   if (arguments.flip) options.horizontal_flip = true;
   if (arguments.shift > 0) options.shift = arguments.shift;
-  options.checkpoint =
-      arguments.checkpoint.empty() ? arguments.job.output + ".checkpoint" : arguments.checkpoint;
-  FXQ_RETURN_IF_ERROR(check_apart(arguments, options.checkpoint));
+  options.checkpoint = checkpoint_of(arguments);
   FXQ_ASSIGN_OR_RETURN(options.origin, origin_of(arguments.job, settings));
-  FXQ_RETURN_IF_ERROR(check_writable(options.checkpoint));
-  FXQ_RETURN_IF_ERROR(check_writable(options.checkpoint + ".best"));
   return options;
 }
 
@@ -212,7 +212,7 @@ absl::Status check_no_worse(double top1, double calibrated, int64_t samples, dou
 }
 
 absl::Status qat(const QatArguments& arguments) {
-  FXQ_RETURN_IF_ERROR(check_outputs(arguments.job));
+  FXQ_RETURN_IF_ERROR(check_files(arguments));
   FXQ_ASSIGN_OR_RETURN(QuantizeJob job, QuantizeJob::open(arguments.job));
   FXQ_ASSIGN_OR_RETURN(TrainOptions options, read_options(arguments, job.settings()));
   FXQ_ASSIGN_OR_RETURN(const auto data, open_samples(job, arguments.job.calib, arguments.labels));

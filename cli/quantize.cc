@@ -4,12 +4,12 @@
 
 #include <limits>
 
-#include "fxq/base/file.h"
 #include "fxq/base/status.h"
 #include "fxq/cli/command.h"
 #include "fxq/cli/feed.h"
 #include "fxq/cli/model_file.h"
 #include "fxq/cli/quantize_job.h"
+#include "fxq/cli/written_files.h"
 #include "fxq/graph/tensor_convert.h"
 #include "fxq/quant/compare.h"
 #include "fxq/quant/convert_fx.h"
@@ -76,20 +76,19 @@ absl::StatusOr<Closeness> closeness_of(const GraphModule& reference, const Progr
                        Executor::create(program, executor_options(request)));
   FXQ_ASSIGN_OR_RETURN(const std::vector<HostTensor> outputs,
                        executor->run(to_host_tensors(inputs)));
-  std::vector<std::string> texts;
-  FXQ_ASSIGN_OR_RETURN(const std::vector<HostTensor> tensors, to_host_tensors(expected, &texts));
+  const std::vector<at::Tensor> tensors = flatten_tensors(expected);
   if (outputs.size() != tensors.size()) {
     return absl::InternalError(
         fmt::format("the program has {} outputs, the model {}", outputs.size(), tensors.size()));
   }
   Closeness result;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    if (outputs[i].dims() != tensors[i].dims()) {
+    const at::Tensor actual = to_at_tensor(outputs[i]);
+    if (actual.sizes() != tensors[i].sizes()) {
       ++result.of_other_sizes;
       continue;
     }
-    FXQ_ASSIGN_OR_RETURN(const double sqnr,
-                         sqnr_db(to_at_tensor(tensors[i]), to_at_tensor(outputs[i])));
+    FXQ_ASSIGN_OR_RETURN(const double sqnr, sqnr_db(tensors[i], actual));
     result.worst_sqnr = std::min(result.worst_sqnr, sqnr);
     ++result.compared;
   }
@@ -116,7 +115,7 @@ void print_torchscript(const GraphModule& gm, const std::string& path) {
 }
 
 absl::Status quantize(const QuantizeArguments& arguments) {
-  FXQ_RETURN_IF_ERROR(check_outputs(arguments));
+  FXQ_RETURN_IF_ERROR(check_written({arguments.output, arguments.prepared}, files_read(arguments)));
   FXQ_ASSIGN_OR_RETURN(QuantizeJob job, QuantizeJob::open(arguments));
   const Settings& settings = job.settings();
   FXQ_ASSIGN_OR_RETURN(const ObservedGraphModule observed, job.calibrated(settings.qconfigs));

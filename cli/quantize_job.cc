@@ -5,9 +5,6 @@
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
 
-#include <filesystem>
-#include <set>
-
 #include "fxq/base/status.h"
 #include "fxq/cli/command.h"
 #include "fxq/cli/float_model.h"
@@ -226,45 +223,11 @@ void add_prepared_option(CLI::App& app, QuantizeArguments& arguments) {
                  "Also write the graph with fake quantization (.fxq), which `fxq export` takes");
 }
 
-namespace {
-
-std::string identity(const std::string& path) {
-  std::error_code error;
-  const auto full = std::filesystem::weakly_canonical(path, error);
-  return error ? path : full.string();
-}
-
-}  // namespace
-
-absl::Status check_files_apart(const std::vector<std::string>& written,
-                               const std::vector<std::string>& read) {
-  std::set<std::string> others;
-  for (const std::string& file : read) {
-    others.insert(identity(file));
-    const size_t equals = file.find('=');
-    if (equals != std::string::npos) others.insert(identity(file.substr(equals + 1)));
-  }
-  for (const std::string& file : written) {
-    if (file.empty() || others.insert(identity(file)).second) continue;
-    return absl::InvalidArgumentError(fmt::format(
-        "{} would be overwritten: it is read, or written, as something else too; name another file",
-        file));
-  }
-  return absl::OkStatus();
-}
-
 std::vector<std::string> files_read(const QuantizeArguments& arguments) {
   std::vector<std::string> files = arguments.calib;
   files.push_back(arguments.model);
   if (!arguments.config.empty()) files.push_back(arguments.config);
   return files;
-}
-
-absl::Status check_outputs(const QuantizeArguments& arguments) {
-  FXQ_RETURN_IF_ERROR(
-      check_files_apart({arguments.output, arguments.prepared}, files_read(arguments)));
-  FXQ_RETURN_IF_ERROR(check_writable(arguments.output));
-  return arguments.prepared.empty() ? absl::OkStatus() : check_writable(arguments.prepared);
 }
 
 absl::Status save_prepared(const ObservedGraphModule& model, const QuantizeArguments& arguments) {

@@ -47,12 +47,8 @@ void add_model_options(CLI::App& app, QuantizeArguments& arguments);
 
 // --prepared: keeps the graph with fake quantization, for export and for training that goes on.
 void add_prepared_option(CLI::App& app, QuantizeArguments& arguments);
-// That what a job writes can be written, and is no file that it reads.
-absl::Status check_outputs(const QuantizeArguments& arguments);
+// Model, data, config.
 std::vector<std::string> files_read(const QuantizeArguments& arguments);
-// Each written file is another one than the rest and than those read ("name=path" too); "" is none.
-absl::Status check_files_apart(const std::vector<std::string>& written,
-                               const std::vector<std::string>& read);
 absl::Status save_prepared(const ObservedGraphModule& model, const QuantizeArguments& arguments);
 
 struct Settings {

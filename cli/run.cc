@@ -7,6 +7,7 @@
 #include "fxq/cli/config_file.h"
 #include "fxq/cli/feed.h"
 #include "fxq/cli/runner.h"
+#include "fxq/cli/written_files.h"
 
 namespace fxq {
 namespace {
@@ -19,6 +20,9 @@ struct RunArguments {
 };
 
 absl::Status run(const RunArguments& arguments) {
+  std::vector<std::string> read = arguments.inputs;
+  read.push_back(arguments.model.model);
+  FXQ_RETURN_IF_ERROR(check_written({arguments.output}, read));
   FXQ_ASSIGN_OR_RETURN(const std::unique_ptr<Runner> runner, Runner::create(arguments.model));
   FeedRequest request;
   request.files = arguments.inputs;

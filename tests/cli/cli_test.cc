@@ -206,14 +206,15 @@ TEST_F(QatCliTest, FilesThatAreReadAreNotWritten) {
   fs::copy_file(digits("digits.script.pt"), in("m.pt"));
   const std::string run = "qat " + in("m.pt") + " --data " + digits("test_images.npy") +
                           " --labels " + digits("test_labels.npy");
-  refused(run + " -o " + in("m.pt"), "m.pt would be overwritten");
-  refused(run + " -o " + in("o.fxq") + " --checkpoint " + in("./o.fxq"), "would be overwritten");
-  refused(run + " -o " + in("o.fxq") + " --prepared " + in("o.fxq"), "would be overwritten");
+  refused(run + " -o " + in("m.pt"), "m.pt is read and would be overwritten");
+  refused(run + " -o " + in("o.fxq") + " --checkpoint " + in("./o.fxq"), "would be written twice");
+  refused(run + " -o " + in("o.fxq") + " --prepared " + in("o.fxq"), "would be written twice");
   refused(run + " --restart -o " + in("o.fxq") + " --checkpoint " + in("m.pt"),
-          "m.pt would be overwritten");
+          "m.pt is read and would be overwritten");
   refused("quantize " + in("m.pt") + " --calib " + digits("test_images.npy") + " -o " + in("m.pt"),
-          "m.pt would be overwritten");
-  EXPECT_TRUE(fs::exists(in("m.pt")));
+          "m.pt is read and would be overwritten");
+  refused("export " + in("m.pt") + " --shape 1x1x8x8 -o " + in("m.pt"), "m.pt is read");
+  EXPECT_EQ(*read_file(in("m.pt")), *read_file(digits("digits.script.pt")));
   refused(run + " -o " + in("o.fxq") + " --prepared " + in("none/p.fxq"), "cannot create");
   refused(run + " -o " + in("o.fxq") + " --learning-rate nan", "nan is no positive number");
 }
@@ -338,7 +339,6 @@ TEST_F(CliTest, EagerEqualsTracedGraph) {
   EXPECT_EQ(*read_file(in("graph.npy")), *read_file(in("eager.npy")));
 }
 
-// Passes over a .pt give a .pt: this program and Python's LibTorch read it.
 // Numbers were f32, text was an error, and inputs had to have the same number of rows.
 TEST_F(CliTest, RunWritesNumbersAndShowsText) {
   const std::string model = FXQ_MODELS_DIR "/odd_answers";
@@ -355,6 +355,7 @@ TEST_F(CliTest, RunWritesNumbersAndShowsText) {
   }
 }
 
+// Passes over a .pt give a .pt: this program and Python's LibTorch read it.
 TEST_F(CliTest, RewrittenTorchScriptRunsEverywhere) {
   const Outcome rewritten =
       fxq("rewrite " + digits("digits.script.pt") + " --shape 2x1x8x8 -o " + in("fused.pt"));
