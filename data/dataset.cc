@@ -23,6 +23,7 @@ absl::Status check_options(absl::Span<const std::string> files, const DatasetOpt
   if (options.limit.has_value() && *options.limit < 1) {
     problems.push_back(fmt::format("limit is {}, needed is at least 1", *options.limit));
   }
+  if (options.whole && options.limit) problems.emplace_back("whole inputs have no limit");
   if (problems.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format("{}", fmt::join(problems, "; ")));
 }

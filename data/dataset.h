@@ -24,7 +24,7 @@ using TensorReader = std::function<absl::StatusOr<std::vector<NamedTensor>>(cons
 struct DatasetOptions {
   int64_t batch = 1;
   std::optional<int64_t> limit;  // at most so many samples
-  // One batch that holds every input as a whole: they need not agree on N. No `limit` then.
+  // One batch that holds every input as a whole: they need not agree on N. Takes no `limit`.
   bool whole = false;
   // The inputs that are needed, in the order in which batches hold them. Empty: whatever comes, in
   // the order in which it comes.
