@@ -25,12 +25,14 @@ class Sum:
         self.count += 1
 
 
-class NamedTuples(nn.Module):
-    """Alone, in a list, a dict and an optional; written by an if and by a loop."""
-
+class Rows(nn.Module):
     def __init__(self):
         super().__init__()
         self.fc = nn.Linear(6, 4)
+
+
+class NamedTuples(Rows):
+    """Alone, in a list, a dict and an optional; written by an if and by a loop."""
 
     def forward(self, x):
         x = self.fc(x)
@@ -53,12 +55,8 @@ class NamedTuples(nn.Module):
         return one.values * one.times + total, known["first"].values * known["first"].times
 
 
-class NumberedDict(nn.Module):
+class NumberedDict(Rows):
     """A dict with numbers for keys, empty at first."""
-
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(6, 4)
 
     def forward(self, x):
         x = F.relu(self.fc(x))
@@ -70,12 +68,8 @@ class NumberedDict(nn.Module):
         return torch.stack(list(rows.values())).sum(0)
 
 
-class Objects(nn.Module):
+class Objects(Rows):
     """Objects of a class of the user's, changed by code that data decide."""
-
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(6, 4)
 
     def forward(self, x):
         x = self.fc(x)
@@ -87,12 +81,8 @@ class Objects(nn.Module):
         return x * rows.total * rows.count + all_at_once.total * all_at_once.count
 
 
-class EarlyReturn(nn.Module):
+class EarlyReturn(Rows):
     """Returns in the middle of a loop: what follows has no value there."""
-
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(6, 4)
 
     def first_row(self, x) -> Tuple[Tensor, Optional[Tensor]]:
         for i in range(x.size(0)):
@@ -123,12 +113,8 @@ class Answers(nn.Module):
         return torch.mm(x, y.t()), x.size(0) * 2, bool(y.size(0) > 4), 0.5 * y.size(0), text
 
 
-class Counts(nn.Module):
+class Counts(Rows):
     """Numbers beside a tensor: of sizes, of data."""
-
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(6, 4)
 
     def forward(self, x):
         y = F.relu(self.fc(x))

@@ -47,6 +47,14 @@ graph (%x: f32[1,4,8,8]) {
 }
 )";
 
+constexpr const char* kOneConv = R"(
+module @a = conv2d(weight: f32[4,4,1,1], bias: none)
+graph (%x: f32[1,4,8,8]) {
+  %a = conv2d @a(%x) : f32[1,4,8,8]
+  return %a
+}
+)";
+
 TEST(CheckModelTest, TableOfAModelThatDoesNotPass) {
   const CheckReport report = check(kIsland, March::BAYES);
   EXPECT_FALSE(report.passes);
@@ -162,14 +170,7 @@ graph (%x: f32[1,4,8,8]) {
 TEST(CheckModelTest, NoGlobalQConfigIsNone) {
   CheckOptions options;
   options.qconfigs.global = std::nullopt;
-  const CheckReport report = check(R"(
-module @a = conv2d(weight: f32[4,4,1,1], bias: none)
-graph (%x: f32[1,4,8,8]) {
-  %a = conv2d @a(%x) : f32[1,4,8,8]
-  return %a
-}
-)",
-                                   March::BAYES, options);
+  const CheckReport report = check(kOneConv, March::BAYES, options);
   EXPECT_FALSE(report.passes);
   EXPECT_EQ(row(report, "a").device, "CPU");
   EXPECT_EQ(row(report, "a").code, "E002");
@@ -203,14 +204,7 @@ TEST(CheckModelTest, WeightsOf16BitsDoNotPass) {
   QatQConfigOptions wide;
   wide.weight_dtype = "qint16";
   options.qconfigs.global = *get_default_qat_qconfig(wide);
-  const CheckReport report = check(R"(
-module @a = conv2d(weight: f32[4,4,1,1], bias: none)
-graph (%x: f32[1,4,8,8]) {
-  %a = conv2d @a(%x) : f32[1,4,8,8]
-  return %a
-}
-)",
-                                   March::BAYES, options);
+  const CheckReport report = check(kOneConv, March::BAYES, options);
   EXPECT_FALSE(report.passes);
   EXPECT_THAT(report.to_string(),
               HasSubstr("1 op(s) have weights of 16 bits, which no march runs"));
