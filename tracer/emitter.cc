@@ -4,6 +4,7 @@
 #include <ATen/core/function_schema.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "fxq/graph/interpreter.h"
@@ -74,6 +75,13 @@ at::Tensor Emitter::known_tensor(const ValuePtr& value) const {
   if (value->is_constant_tensor()) return value->constant.toTensor();
   if (!value->is(Value::Kind::kNode) || !value->node->is(NodeKind::kGetAttr)) return {};
   return gm_.tensor(value->node->target());
+}
+
+at::Tensor Emitter::literal(const Node& node) const {
+  const bool known = std::any_of(constants_.begin(), constants_.end(), [&](const auto& constant) {
+    return node.is(NodeKind::kGetAttr) && constant.second == node.target();
+  });
+  return known ? gm_.tensor(node.target()) : at::Tensor();
 }
 
 Argument Emitter::argument(const ValuePtr& value) {

@@ -62,6 +62,8 @@ class Emitter {
   void make_unknown(const ValuePtr& container);
 
   at::Tensor known_tensor(const ValuePtr& value) const;
+  // A tensor that stands in the code, no parameter or buffer; undefined if it is none.
+  at::Tensor literal(const Node& node) const;
 
  private:
   ValuePtr stamp(Node* node, const c10::TypePtr& type);

@@ -125,8 +125,8 @@ void ScriptReader::call_operator(const JitNode* node) {
   }
   if (is_wrapped(node->kind())) return emit_operator(node, args);
   if (fold_identity(node, args) || call_container(node, args)) return;
-  if (fold_fraction(node, args)) return;
-  if (fold_number(node, args) || fold_size(node, args) || fold(node, args)) return;
+  if (fold_number(node, args) || fold_fraction(node, args)) return;
+  if (fold_size(node, args) || fold(node, args)) return;
   if (options_.open_blocks && extend_list(node, args)) return;
   emit_operator(node, args);
 }
@@ -322,9 +322,10 @@ bool rounds_down(const Value& mode, const Argument& left, const Argument& right)
 
 }  // namespace
 
+// Int(floor(real(size) * 1.5)) -> size * 3 / 2
 bool ScriptReader::fold_fraction(const JitNode* node, const std::vector<ValuePtr>& args) {
   if (node->kind() != aten::Int || !args[0]->is(Value::Kind::kNode)) return false;
-  const auto fraction = size_fraction(gm_, args[0]->node);
+  const auto fraction = size_fraction(gm_, emitter_, args[0]->node);
   if (!fraction || !is_non_negative(Argument(fraction->number))) return false;
   const auto by = [&](const char* op, const ValuePtr& left, int64_t right) {
     return right == 1 ? left : emitter_.call(op, {left, make_constant(right)});

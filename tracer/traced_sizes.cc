@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "fxq/graph/view.h"
+#include "fxq/tracer/emitter.h"
 
 namespace fxq {
 namespace {
@@ -26,28 +27,28 @@ const Node* behind_casts(const GraphModule& gm, const Node* node) {
   return node;
 }
 
-std::optional<double> constant(const GraphModule& gm, const Node* node) {
-  node = behind_casts(gm, node);
-  if (!node->is(NodeKind::kGetAttr)) return std::nullopt;
-  const at::Tensor tensor = gm.tensor(node->target());
-  if (tensor.dim() != 0 || !tensor.is_floating_point()) return std::nullopt;
+// A parameter may train, a buffer may be assigned.
+std::optional<double> literal(const Emitter& emitter, const Node* node) {
+  const at::Tensor tensor = emitter.literal(*node);
+  if (!tensor.defined() || tensor.dim() != 0 || !tensor.is_floating_point()) return std::nullopt;
   return tensor.item<double>();
 }
 
 Node* number_in(const GraphModule& gm, const Node* node) {
   node = behind_casts(gm, node);
-  return node->target() == "prim::NumToTensor.Scalar" ? node->args()[0].node() : nullptr;
+  return node->op() == OpId::kNumToTensor ? node->args()[0].node() : nullptr;
 }
 
 }  // namespace
 
-std::optional<SizeFraction> size_fraction(const GraphModule& gm, const Node* tensor) {
+std::optional<SizeFraction> size_fraction(const GraphModule& gm, const Emitter& emitter,
+                                          const Node* tensor) {
   const Node* rounded = behind_casts(gm, tensor);
   if (rounded->op() != OpId::kFloor) return std::nullopt;
   const Node* product = behind_casts(gm, rounded->inputs()[0]);
   if (product->op() != OpId::kMul || product->inputs().size() != 2) return std::nullopt;
   Node* number = number_in(gm, product->inputs()[0]);
-  const auto factor = constant(gm, product->inputs()[1]);
+  const auto factor = literal(emitter, behind_casts(gm, product->inputs()[1]));
   if (!number || !factor) return std::nullopt;
   for (int64_t denominator = 1; denominator <= kGreatest; denominator *= 2) {
     const double numerator = *factor * static_cast<double>(denominator);

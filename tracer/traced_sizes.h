@@ -9,6 +9,8 @@
 
 namespace fxq {
 
+class Emitter;
+
 struct SizeFraction {
   Node* number;  // an int
   int64_t numerator;
@@ -17,6 +19,7 @@ struct SizeFraction {
 
 // `tensor` is floor(number * numerator / denominator) of reals that hold both exactly: binary
 // fractions of small numerators.
-std::optional<SizeFraction> size_fraction(const GraphModule& gm, const Node* tensor);
+std::optional<SizeFraction> size_fraction(const GraphModule& gm, const Emitter& emitter,
+                                          const Node* tensor);
 
 }  // namespace fxq
